@@ -1,0 +1,108 @@
+// The Prometheus registry of one running instance and every metric in it. Names that distribution has are kept, so
+// that its dashboards work; ours begin with entrepot_. Labels are few and bounded: never a path, a name or a digest.
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** Makes a fresh set; two instances in one process do not meet. */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  return {
+    registry,
+    /** The collectors of the process itself: once per process, by whoever owns it. */
+    collectProcess: () => collectDefaultMetrics({ register: registry }),
+    httpRequests: new Counter({
+      name: 'registry_http_requests_total',
+      help: 'Requests by endpoint, status and method',
+      labelNames: ['handler', 'code', 'method'] as const,
+      registers,
+    }),
+    httpDuration: new Histogram({
+      name: 'registry_http_request_duration_seconds',
+      help: 'Time from the request line to the end of the answer',
+      labelNames: ['handler', 'method'] as const,
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60],
+      registers,
+    }),
+    httpInFlight: new Gauge({
+      name: 'registry_http_in_flight_requests',
+      help: 'Requests being answered',
+      labelNames: ['handler'] as const,
+      registers,
+    }),
+    httpReceivedBytes: new Counter({
+      name: 'entrepot_http_received_bytes_total',
+      help: 'Bytes of request bodies',
+      labelNames: ['handler'] as const,
+      registers,
+    }),
+    httpSentBytes: new Counter({
+      name: 'entrepot_http_sent_bytes_total',
+      help: 'Bytes of response bodies',
+      labelNames: ['handler'] as const,
+      registers,
+    }),
+    storageAction: new Histogram({
+      name: 'registry_storage_action_seconds',
+      help: 'Time that the storage driver took',
+      labelNames: ['driver', 'action'] as const,
+      registers,
+    }),
+    cacheRequests: new Counter({
+      name: 'registry_storage_cache_requests_total',
+      help: 'Questions to the blob descriptor cache',
+      registers,
+    }),
+    cacheHits: new Counter({
+      name: 'registry_storage_cache_hits_total',
+      help: 'Answers of the blob descriptor cache',
+      registers,
+    }),
+    proxyRequests: new Counter({
+      name: 'registry_proxy_requests_total',
+      help: 'Requests for mirrored content',
+      labelNames: ['type'] as const,
+      registers,
+    }),
+    proxyHits: new Counter({
+      name: 'registry_proxy_hits_total',
+      help: 'Requests for mirrored content that were answered from storage',
+      labelNames: ['type'] as const,
+      registers,
+    }),
+    proxyMisses: new Counter({
+      name: 'registry_proxy_misses_total',
+      help: 'Requests for mirrored content that needed an upstream',
+      labelNames: ['type'] as const,
+      registers,
+    }),
+    fillsInFlight: new Gauge({
+      name: 'entrepot_fills_in_flight',
+      help: 'Blobs being fetched from an upstream',
+      registers,
+    }),
+    fills: new Counter({
+      name: 'entrepot_fills_total',
+      help: 'Ended fills by outcome',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    fillBytes: new Counter({
+      name: 'entrepot_fill_bytes_total',
+      help: 'Bytes of blobs received from upstreams',
+      registers,
+    }),
+    fillResumes: new Counter({
+      name: 'entrepot_fill_resumes_total',
+      help: 'Broken upstream bodies that were resumed',
+      registers,
+    }),
+    upstreamRequests: new Counter({
+      name: 'entrepot_upstream_requests_total',
+      help: 'Requests to upstreams; code is the status, or error where there was none',
+      labelNames: ['upstream', 'operation', 'code'] as const,
+      registers,
+    }),
+  }
+}

@@ -1,0 +1,44 @@
+// The contract of an upstream: one registry elsewhere that content is fetched from. Implemented by client.ts over
+// HTTP; failover.ts puts several behind one.
+import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Manifest } from '../oci/manifest.ts'
+import type { Reference } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+
+/** Everything here throws UpstreamError (upstream/errors.ts). */
+export interface Upstream {
+  /** Host name for logs and metrics: never with credentials. */
+  readonly name: string
+  /** HEAD. `size` comes from Content-Length. */
+  statBlob(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<Descriptor>
+  /**
+   * GET; resolves when the headers are in. `start` asks for the rest of the blob from there; the body yields from
+   * exactly there also where the upstream ignores ranges. The caller reads the body to its end or disposes of it.
+   */
+  openBlob(
+    name: RepositoryName,
+    digest: Digest,
+    options?: CallOptions & { readonly start?: number },
+  ): Promise<UpstreamBody>
+  /**
+   * A verified manifest: its bytes hash to its digest, and to the reference if that is a digest. With `known`, the
+   * tag is asked with HEAD first (free at Docker Hub) and 'unchanged' says that it still is that digest.
+   */
+  manifest(
+    name: RepositoryName,
+    reference: Reference,
+    options?: CallOptions & { readonly known?: Digest },
+  ): Promise<Manifest | 'unchanged'>
+  /** HEAD, or GET where HEAD does not tell the digest. */
+  statManifest(name: RepositoryName, reference: Reference, options?: CallOptions): Promise<Descriptor>
+  close(): Promise<void>
+}
+
+/** A body under way: bytes from `start` on, no matter in what chunks. Breaking off errs; it never just ends early. */
+export interface UpstreamBody extends AsyncIterable<Uint8Array> {
+  /** Size of the whole blob in bytes, if the headers told. */
+  readonly size: number | undefined
+  /** Frees the connection; idempotent, also fine after the end. */
+  dispose(): Promise<void>
+}
