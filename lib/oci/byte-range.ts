@@ -67,7 +67,7 @@ export function formatUploadRange(bytesReceived: number): string {
   return `0-${Math.max(0, bytesReceived - 1)}`
 }
 
-/** Parses `bytes a-b/total` or `bytes a-b/*` of a 206 answer; undefined if it is neither. */
+/** Parses `bytes a-b/total` or `bytes a-b/*` of a 206 answer; undefined if it is neither, or lies beyond its total. */
 export function parseContentRange(
   header: string,
 ): (ByteRange & { readonly total: number | undefined }) | undefined {
@@ -75,8 +75,9 @@ export function parseContentRange(
   if (match === null) return undefined
   const start = Number(match[1])
   const end = Number(match[2]) + 1
-  if (end <= start) return undefined
-  return { start, end, total: match[3] === '*' ? undefined : Number(match[3]) }
+  const total = match[3] === '*' ? undefined : Number(match[3])
+  if (end <= start || (total !== undefined && end > total)) return undefined
+  return { start, end, total }
 }
 
 function parseSpec(spec: string, sizeBytes: number): ByteRange | 'malformed' | 'unsatisfiable' {

@@ -84,18 +84,19 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
         ],
     manifests: content.manifests ?? [],
     subject: content.subject ?? undefined,
-    artifactType: content.artifactType ?? (isIndex ? undefined : content.config?.mediaType),
+    // distribution-spec "Listing Referrers": an empty artifactType counts as a missing one
+    artifactType: content.artifactType || (isIndex ? undefined : content.config?.mediaType),
     annotations: content.annotations ?? undefined,
   }
 }
 
 function decideMediaType(content: z.infer<typeof document>, declared: string): string {
-  const own = content.mediaType
+  const own = content.mediaType || undefined
   if (declared !== '' && own !== undefined && own !== declared) {
     throw invalid(`mediaType "${own}" does not match Content-Type "${declared}"`)
   }
   if (declared !== '') return declared
-  if (own !== undefined && own !== '') return own
+  if (own !== undefined) return own
   return content.manifests ? mediaTypes.ociIndex : mediaTypes.ociManifest
 }
 

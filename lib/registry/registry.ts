@@ -8,6 +8,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import type { UploadId } from '../oci/upload-id.ts'
 import type { Page, PageOf } from './page.ts'
 
 export interface Registry {
@@ -41,16 +42,25 @@ export type BlobBody =
       /** Bytes; undefined while a fill has not been told its size. */
       readonly size: number | undefined
       readonly origin: 'store' | 'fill'
-      /** Opens the content. The stream errs, and never ends, if the whole range cannot be delivered verified. */
-      read(range?: ByteRange, options?: CallOptions): Readable
+      /**
+       * Opens the content; the caller ends or destroys the stream. BlobUnknownError if it has gone meanwhile.
+       * The stream errs, and never ends, if the whole range cannot be delivered verified.
+       */
+      read(range?: ByteRange, options?: CallOptions): Promise<Readable>
     }
   | { readonly kind: 'redirect'; readonly location: URL }
 
+/** A manifest as it is given out. */
+export interface ServedManifest extends Manifest {
+  /** Set where a mirror could not ask its upstream: why what it gives may be out of date. */
+  readonly stale?: string | undefined
+}
+
 export interface ManifestService {
   /** ManifestUnknownError, UpstreamError. */
-  get(reference: Reference, options?: CallOptions): Promise<Manifest>
+  get(reference: Reference, options?: CallOptions): Promise<ServedManifest>
   /** What `get` would answer, without the bytes where that saves work. */
-  stat(reference: Reference, options?: CallOptions): Promise<Descriptor>
+  stat(reference: Reference, options?: CallOptions): Promise<Descriptor & Pick<ServedManifest, 'stale'>>
   /**
    * Stores the bytes as they are and, for a tag, moves the tag to them. RegistryError MANIFEST_INVALID,
    * DigestMismatchError, ReferencesUnknownError.
@@ -66,11 +76,6 @@ export interface TagService {
   /** ManifestUnknownError. Leaves the manifest. */
   remove?(tag: Tag, options?: CallOptions): Promise<void>
 }
-
-declare const brand: unique symbol
-
-/** A UUID that names an upload session. */
-export type UploadId = string & { readonly [brand]: 'UploadId' }
 
 export interface UploadService {
   start(options?: CallOptions): Promise<UploadSession>

@@ -1,0 +1,79 @@
+# Everything that is done with this tree. `make` installs what is needed and builds; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+
+programs := registry digest registry-api-descriptor-template
+sources := $(shell find lib bin -name '*.ts')
+installed := node_modules/.package-lock.json
+node := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
+
+version := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
+revision := $(shell git describe --always --abbrev=12 --match= --dirty 2>/dev/null || echo unknown)
+# Packages in CommonJS call require() for modules of Node; an ES module has to make its own.
+banner := import { createRequire } from "node:module"; const require = createRequire(import.meta.url);
+
+##@ Build
+
+.PHONY: all
+all: install build ## install what is needed, then build (the default)
+
+.PHONY: install
+install: $(installed) ## install the packages in package-lock.json, unless they are
+
+$(installed): package-lock.json
+	npm ci
+	@touch $@
+
+.PHONY: build
+build: $(programs:%=bin/%) ## bundle each program into one executable file
+	@echo "+ binaries"
+
+bin/%: bin/%.ts $(sources) package.json Makefile $(wildcard .git/logs/HEAD) $(installed)
+	@$(node) esbuild $< --bundle --outfile=$@ --platform=node --target=node20 --format=esm --keep-names \
+	  --minify-syntax --minify-whitespace --legal-comments=none --log-level=warning \
+	  --banner:js='$(banner)' --define:ENTREPOT_VERSION='"$(version)"' --define:ENTREPOT_REVISION='"$(revision)"'
+	@chmod +x $@
+	@echo "+ $@"
+
+.PHONY: clean
+clean: ## remove what is built, measured and covered
+	rm -rf $(programs:%=bin/%) .tap .bench
+
+##@ Run
+
+.PHONY: run
+run: all ## serve config-dev.yml: a registry and mirror of Docker Hub at http://localhost:5000
+	./bin/registry serve config-dev.yml
+
+##@ Check
+
+.PHONY: ci
+ci: validate test ## validate, then test
+
+.PHONY: validate
+validate: $(installed) ## check types, lint, format, unused exports and layers
+	$(node) tsc --project .
+	$(node) eslint .
+	$(node) prettier --check --log-level warn .
+	$(node) knip
+	$(node) tap run --disable-coverage test/layers.test.ts
+
+.PHONY: test
+test: $(installed) ## run the unit tests
+	$(node) tap run
+
+.PHONY: e2e
+e2e: all ## run the built program against other programs' clients and registries
+	bash test/e2e/run.sh
+
+.PHONY: bench
+bench: all ## measure against Debian's docker-registry; prints a table
+	node test/bench/bench.mjs
+
+##@ Help
+
+.PHONY: help
+help: ## print this
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,52 @@
+// Who may do what: the contract between the HTTP layer, which knows what a request wants, and a scheme, which knows
+// who asks. A scheme either grants everything that is wanted or throws; there is no partial grant.
+import type { CallOptions } from '../oci/descriptor.ts'
+import { RegistryError } from '../oci/errors.ts'
+
+/** One thing that a request wants to do. Source: distribution "Token Scope Documentation". */
+export interface Access {
+  readonly type: 'repository' | 'registry'
+  /** A repository name, or `catalog`. */
+  readonly name: string
+  readonly action: 'pull' | 'push' | 'delete' | '*'
+}
+
+/** What a request brings along to prove who it is. */
+export interface Credentials {
+  /** The Authorization header as it came. */
+  readonly authorization: string | undefined
+  /** The Host header, for schemes whose challenge names this registry. */
+  readonly host: string | undefined
+}
+
+export interface Grant {
+  /** Who was let in; undefined if nobody was asked. */
+  readonly principal: string | undefined
+}
+
+export interface AccessController {
+  /**
+   * Lets all of `wanted` through or throws: UnauthorizedError, or RegistryError DENIED. Nothing wanted still asks for
+   * valid credentials, as `GET /v2/` is how clients try theirs.
+   */
+  authorize(credentials: Credentials, wanted: readonly Access[], options?: CallOptions): Promise<Grant>
+}
+
+/** Credentials are missing or do not suffice. `challenge` is the value of WWW-Authenticate. */
+export class UnauthorizedError extends RegistryError {
+  override readonly name = 'UnauthorizedError'
+  readonly challenge: string
+
+  constructor(challenge: string, options: { readonly wanted: readonly Access[]; readonly cause?: unknown }) {
+    super('UNAUTHORIZED', 'Cannot authorize request: credentials are missing or do not suffice', {
+      detail: options.wanted.length === 0 ? null : options.wanted.map(toDetail),
+      cause: options.cause,
+    })
+    this.challenge = challenge
+  }
+}
+
+/** distribution's clients read the access records with these capitals. */
+function toDetail({ type, name, action }: Access) {
+  return { Type: type, Class: '', Name: name, Action: action }
+}

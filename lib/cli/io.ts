@@ -1,0 +1,36 @@
+// What a command sees of the process around it, handed in, so that tests run whole commands inside their own process.
+
+export type StopSignal = 'SIGINT' | 'SIGTERM'
+
+export interface Output {
+  write(text: string): unknown
+}
+
+export interface Io {
+  readonly stdin: AsyncIterable<Uint8Array>
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Takes the lines of the server's log; undefined: written to stderr without waiting for whoever reads it. */
+  readonly writeLog?: ((line: string) => void) | undefined
+  /** Calls `listener` at each stop signal, which then no longer ends the process; returns what takes it off again. */
+  onSignal(listener: (signal: StopSignal) => void): () => void
+}
+
+/** The process itself. */
+export function processIo(): Io {
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    onSignal(listener) {
+      process.on('SIGINT', listener)
+      process.on('SIGTERM', listener)
+      return () => {
+        process.off('SIGINT', listener)
+        process.off('SIGTERM', listener)
+      }
+    },
+  }
+}

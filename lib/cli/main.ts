@@ -1,0 +1,22 @@
+// The command line of `registry`: one entry per command, each of which is a file beside this one, imported only when it
+// is wanted, so that `--version` and `--help` answer quickly.
+import type { Io } from './io.ts'
+import { createProgram, runProgram } from './program.ts'
+
+/** Runs `registry` with its arguments, the program's own name left out. Settles with the exit code. */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  let exitCode = 0
+  const program = createProgram('registry', io).description(
+    'An OCI registry that is also a pull-through cache.\n' +
+      'Environment variables go over the configuration file: REGISTRY_HTTP_ADDR sets http.addr.',
+  )
+  program
+    .command('serve')
+    .description('serve until SIGTERM or SIGINT')
+    .argument('[config]', 'configuration file (default: $REGISTRY_CONFIGURATION_PATH)')
+    .action(async (config: string | undefined) => {
+      const { serve } = await import('./serve.ts')
+      exitCode = await serve(config, io)
+    })
+  return runProgram(program, argv, () => exitCode)
+}

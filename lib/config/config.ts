@@ -1,0 +1,119 @@
+// The configuration as the program sees it: complete, checked, every default applied, frozen to the bottom. Only
+// load.ts makes one, and only services.ts and cli/ read it: each part is handed its own section. Names are those of
+// distribution's configuration file, save that a duration ends in `Ms` and counts milliseconds.
+
+export interface Config {
+  readonly version: '0.1'
+  readonly log: LogConfig
+  readonly storage: StorageConfig
+  readonly http: HttpConfig
+  /** The registry that this one mirrors; undefined: none. */
+  readonly proxy: ProxyConfig | undefined
+  readonly validation: ValidationConfig
+  /** `maxentries`: the most repositories in one page of the catalog, 1000. */
+  readonly catalog: { readonly maxentries: number }
+  /** `maxtags`: the most tags in one page of a tag list, 1000. */
+  readonly tags: { readonly maxtags: number }
+}
+
+export interface LogConfig {
+  /** Lines below it are not written; info. */
+  readonly level: 'error' | 'warn' | 'info' | 'debug'
+  /** The form of a line; text. */
+  readonly formatter: 'text' | 'json' | 'logstash'
+  /** Static fields of every line of the application log. */
+  readonly fields: Readonly<Record<string, string>>
+  /** One line a request; on unless disabled. */
+  readonly accesslog: { readonly disabled: boolean }
+}
+
+export interface StorageConfig {
+  /** `parameters` is the output of the section of the driver called `name`. */
+  readonly driver: { readonly name: string; readonly parameters: unknown }
+  /** Whether DELETE of blobs, manifests and tags is allowed; not by default. */
+  readonly delete: { readonly enabled: boolean }
+  /** Whether clients are never sent to the store itself, where the driver could do that. */
+  readonly redirect: { readonly disable: boolean }
+  readonly cache: {
+    /** Where descriptors of blobs are remembered; undefined: nowhere. */
+    readonly blobdescriptor: 'inmemory' | undefined
+    /** How many of them, 10000; 0: without limit. */
+    readonly blobdescriptorsize: number
+  }
+  readonly maintenance: {
+    /** Whether everything that writes is refused. */
+    readonly readonly: { readonly enabled: boolean }
+    /** Removal of upload sessions that nobody finished. */
+    readonly uploadpurging: UploadPurgingConfig
+  }
+  /** How many tags are looked up at a time; undefined: the default of the tag store. */
+  readonly tag: { readonly concurrencylimit: number | undefined }
+}
+
+export interface UploadPurgingConfig {
+  readonly enabled: boolean
+  /** Sessions begun longer ago than this are removed; 168h. */
+  readonly ageMs: number
+  /** Time between two runs, more than zero; 24h. */
+  readonly intervalMs: number
+  /** Whether it only logs what it would remove. */
+  readonly dryrun: boolean
+}
+
+export interface HttpConfig {
+  /** `host:port`, or the path of a socket where `net` is unix. '' is port 0 on every interface: any free port. */
+  readonly addr: string
+  readonly net: 'tcp' | 'unix'
+  /** The origin that clients see, for Location headers; undefined: taken from each request. */
+  readonly host: URL | undefined
+  /** '' or a path that begins and ends with a slash, below which everything is served. */
+  readonly prefix: string
+  /** Signs the state of upload sessions; replicas share it. undefined: a random one for this process. */
+  readonly secret: string | undefined
+  /** Whether Location headers leave out scheme and host. */
+  readonly relativeurls: boolean
+  /** How long requests may go on after a stop signal; 0: not at all. */
+  readonly draintimeoutMs: number
+  /** Headers of every answer. */
+  readonly headers: Readonly<Record<string, readonly string[]>>
+  /** undefined: plain HTTP. */
+  readonly tls: TlsConfig | undefined
+  readonly debug: {
+    /** Where health and metrics are served, without authentication; undefined: nowhere. */
+    readonly addr: string | undefined
+    readonly prometheus: { readonly enabled: boolean; readonly path: string }
+  }
+}
+
+export interface TlsConfig {
+  /** Path of a PEM file: the certificate and its chain. */
+  readonly certificate: string
+  /** Path of a PEM file: the private key. */
+  readonly key: string
+  /** tls1.2. */
+  readonly minimumtls: 'tls1.2' | 'tls1.3'
+}
+
+export interface ProxyConfig {
+  /** An http or https URL. */
+  readonly remoteurl: URL
+  readonly username: string | undefined
+  readonly password: string | undefined
+  /** How long mirrored content is kept without being asked for; 168h. 0: for ever. */
+  readonly ttlMs: number
+  /** How long storing one mirrored blob may take; 5m. 0: without limit. */
+  readonly cachewritetimeoutMs: number
+  readonly cache: {
+    /** How long a mirrored tag is served without asking the upstream whether it moved; 1m. 0: it is always asked. */
+    readonly tagttlMs: number
+  }
+}
+
+export interface ValidationConfig {
+  /** Whether the URLs of manifests and the children of indexes go unchecked. */
+  readonly disabled: boolean
+  /** Regular expressions for the `urls` of layers. */
+  readonly manifests: {
+    readonly urls: { readonly allow: readonly string[]; readonly deny: readonly string[] }
+  }
+}

@@ -1,0 +1,64 @@
+// What a request carries through the onion: its id, what it was routed to, who makes it and whether its client is
+// still there. Never services: those reach an endpoint when it is made.
+import type { ServerResponse } from 'node:http'
+import type Koa from 'koa'
+import type { Grant } from '../auth/access-controller.ts'
+import type { Match } from './router.ts'
+
+export type Context = Koa.ParameterizedContext<RequestState>
+export type Middleware = Koa.Middleware<RequestState>
+
+export class RequestState {
+  readonly id: string
+  readonly startedAtMs: number
+  readonly match: Match
+  grant: Grant | undefined
+  readonly #res: ServerResponse
+  #gone: AbortController | undefined
+
+  constructor(
+    res: ServerResponse,
+    request: { readonly id: string; readonly startedAtMs: number; readonly match: Match },
+  ) {
+    this.#res = res
+    this.id = request.id
+    this.startedAtMs = request.startedAtMs
+    this.match = request.match
+  }
+
+  /** Whether the connection has closed before the answer was complete. */
+  get isAbandoned(): boolean {
+    return this.#res.destroyed && !this.#res.writableFinished
+  }
+
+  /** Aborted when the request is abandoned. Made on first use: most requests end without anybody asking. */
+  get signal(): AbortSignal {
+    if (this.#gone === undefined) {
+      const gone = new AbortController()
+      this.#gone = gone
+      const check = () => this.isAbandoned && gone.abort()
+      if (this.#res.destroyed) check()
+      else this.#res.once('close', check)
+    }
+    return this.#gone.signal
+  }
+}
+
+/** The first value of a query parameter; undefined if it is not there or empty. */
+export function queryValue(ctx: Context, name: string): string | undefined {
+  const value = ctx.query[name]
+  const first = typeof value === 'string' ? value : value?.[0]
+  return first === '' ? undefined : first
+}
+
+/** Ends an answer that has no body: `Content-Length: 0`, or no length at all where the status forbids one. */
+export function answerEmpty(ctx: Context, status: number): void {
+  ctx.body = null
+  ctx.status = status
+}
+
+/** Answers with JSON under the bare media type, which is how registry clients expect it. */
+export function answerJson(ctx: Context, value: unknown): void {
+  ctx.set('Content-Type', 'application/json')
+  ctx.body = JSON.stringify(value)
+}

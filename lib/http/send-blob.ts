@@ -1,0 +1,69 @@
+// Answers with a blob. Everything that can end the answer early (304, 416, HEAD, a redirect) is decided before the
+// content is opened, so that no stream is ever orphaned; assigning the stream is the last thing done.
+import { formatContentRange, parseRange, type ByteRange } from '../oci/byte-range.ts'
+import type { Digest } from '../oci/digest.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import type { BlobBody } from '../registry/registry.ts'
+import { entityTag, isKnownToClient } from './conditional.ts'
+import { answerEmpty, type Context } from './context.ts'
+import { HttpError } from './http-error.ts'
+
+/** Sends a blob's body: all of it, one range of it, or the way to it. */
+export async function sendBlob(ctx: Context, body: BlobBody): Promise<void> {
+  if (body.kind === 'redirect') {
+    answerEmpty(ctx, 307)
+    ctx.set({ Location: body.location.href, 'Content-Type': mediaTypes.octetStream })
+    return
+  }
+  if (isKnownToClient(ctx, body.digest)) return sendNotModified(ctx, body.digest)
+  const { signal } = ctx.state
+  const range = body.size === undefined ? undefined : wantedRange(ctx, body.digest, body.size)
+  const content = await body.read(range, { signal })
+  ctx.status = range === undefined ? 200 : 206
+  setBlobHeaders(ctx, body.digest, range === undefined ? body.size : range.end - range.start)
+  if (range !== undefined && body.size !== undefined) {
+    ctx.set('Content-Range', formatContentRange(range, body.size))
+  }
+  // Clients give up on a server that is silent for 30 s, and a fill's first byte may take longer.
+  if (body.origin === 'fill') ctx.flushHeaders()
+  ctx.body = content
+}
+
+/** Answers HEAD: the headers that GET would have. */
+export function sendBlobHead(ctx: Context, digest: Digest, size: number): void {
+  if (isKnownToClient(ctx, digest)) return sendNotModified(ctx, digest)
+  ctx.status = 200
+  setBlobHeaders(ctx, digest, size)
+}
+
+function sendNotModified(ctx: Context, digest: Digest): void {
+  answerEmpty(ctx, 304)
+  ctx.set({ ETag: entityTag(digest), 'Cache-Control': immutable, 'Docker-Content-Digest': digest })
+}
+
+function setBlobHeaders(ctx: Context, digest: Digest, length: number | undefined): void {
+  ctx.set({
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': immutable,
+    'Content-Type': mediaTypes.octetStream,
+    'Docker-Content-Digest': digest,
+    ETag: entityTag(digest),
+  })
+  if (length !== undefined) ctx.set('Content-Length', String(length))
+}
+
+const immutable = 'max-age=31536000'
+
+/** The one range to send; undefined for the whole. Several at once are answered with the whole, as one may. */
+function wantedRange(ctx: Context, digest: Digest, size: number): ByteRange | undefined {
+  const header = ctx.req.headers.range
+  const condition = ctx.get('If-Range')
+  if (header === undefined || (condition !== '' && condition !== entityTag(digest))) return undefined
+  const verdict = parseRange(header, size)
+  if (verdict.kind === 'unsatisfiable') {
+    throw new HttpError('RANGE_INVALID', `Cannot serve range "${header.slice(0, 80)}" of ${size} bytes`, {
+      headers: { 'Content-Range': `bytes */${size}` },
+    })
+  }
+  return verdict.kind === 'ranges' && verdict.ranges.length === 1 ? verdict.ranges[0] : undefined
+}

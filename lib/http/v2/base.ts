@@ -1,0 +1,18 @@
+// The two paths that tell a client whom it talks to: `/v2/`, where it tries its credentials, and `/`, for probes.
+import { answerJson, type Context } from '../context.ts'
+import type { RegistryEndpoint } from '../endpoint.ts'
+
+export const baseEndpoints: readonly RegistryEndpoint[] = [
+  { name: 'alive', method: 'GET', path: '/', access: () => 'public', handle: answerAlive },
+  { name: 'base', method: 'GET', path: '/v2/', access: () => [], handle: answerBase },
+]
+
+async function answerAlive(ctx: Context): Promise<void> {
+  ctx.set('Cache-Control', 'no-cache')
+  ctx.body = null
+  ctx.status = 200
+}
+
+async function answerBase(ctx: Context): Promise<void> {
+  answerJson(ctx, {})
+}

@@ -1,0 +1,36 @@
+// /v2/<name>/blobs/<digest>: distribution-spec end-2 and end-10.
+import { parseDigest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import type { Registry } from '../../registry/registry.ts'
+import { answerEmpty, type Context } from '../context.ts'
+import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
+import { sendBlob, sendBlobHead } from '../send-blob.ts'
+
+export function blobEndpoints({ registry }: { readonly registry: Registry }): readonly RepositoryEndpoint[] {
+  async function get(ctx: Context, { name, argument }: Params): Promise<void> {
+    const digest = parseDigest(argument)
+    const { blobs } = registry.repository(name)
+    const { signal } = ctx.state
+    // HEAD asks without opening: on a mirror that must not start a transfer.
+    if (ctx.method === 'HEAD') {
+      const { size } = await blobs.stat(digest, { signal })
+      return sendBlobHead(ctx, digest, size)
+    }
+    await sendBlob(ctx, await blobs.open(digest, { signal }))
+  }
+
+  async function remove(ctx: Context, { name, argument }: Params): Promise<void> {
+    const digest = parseDigest(argument)
+    const { blobs } = registry.repository(name)
+    if (blobs.remove === undefined)
+      throw new RegistryError('UNSUPPORTED', 'Cannot delete blobs of this registry')
+    await blobs.remove(digest, { signal: ctx.state.signal })
+    answerEmpty(ctx, 202)
+  }
+
+  const path = '/v2/*name/blobs/:digest'
+  return [
+    { name: 'blob', method: 'GET', path, access: access.pull, handle: get },
+    { name: 'blob', method: 'DELETE', path, access: access.remove, handle: remove },
+  ]
+}

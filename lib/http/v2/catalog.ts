@@ -1,0 +1,33 @@
+// /v2/_catalog: distribution's list of repositories, which the OCI specification leaves out.
+import type { Registry } from '../../registry/registry.ts'
+import { answerJson, type Context } from '../context.ts'
+import type { RegistryEndpoint } from '../endpoint.ts'
+import { invalidPageSize, parsePage, setNextPage } from '../paging.ts'
+
+export interface CatalogDeps {
+  readonly registry: Registry
+  /** A larger n is refused. */
+  readonly maxEntries: number
+}
+
+const defaultEntries = 100
+
+export function catalogEndpoints({ registry, maxEntries }: CatalogDeps): readonly RegistryEndpoint[] {
+  async function list(ctx: Context): Promise<void> {
+    const { limit = Math.min(defaultEntries, maxEntries), after } = parsePage(ctx)
+    if (limit > maxEntries) throw invalidPageSize(limit)
+    const repositories = await registry.repositories({ limit, after }, { signal: ctx.state.signal })
+    setNextPage(ctx, repositories)
+    answerJson(ctx, { repositories: repositories.items })
+  }
+
+  return [
+    {
+      name: 'catalog',
+      method: 'GET',
+      path: '/v2/_catalog',
+      access: () => [{ type: 'registry', name: 'catalog', action: '*' }],
+      handle: list,
+    },
+  ]
+}

@@ -1,0 +1,160 @@
+// Logging: one pino logger per instance, written by this process itself, a line per event. What must not be read by
+// others is censored here, so that no caller has to remember it: values under telling keys, and secrets inside URLs.
+// The lines and their keys are those of distribution (logrus), so that its log pipelines go on working.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { pino, type Logger as PinoLogger } from 'pino'
+import { RegistryError } from './oci/errors.ts'
+
+export type Logger = PinoLogger
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+export type LogFormatter = 'text' | 'json' | 'logstash'
+
+export interface LoggerOptions {
+  readonly level: LogLevel
+  /** `text`: `time="…" level=info msg="…" key=value`; `json` and `logstash`: an object a line. */
+  readonly formatter: LogFormatter
+  /** Static fields of every line. */
+  readonly fields: Readonly<Record<string, string>>
+  /** Takes each finished line, its newline included; stderr where absent. */
+  readonly write?: ((line: string) => void) | undefined
+}
+
+/** What belongs to the request being served: lines written inside it carry its id as `http.request.id`. */
+export const requestContext = new AsyncLocalStorage<{ readonly requestId: string }>()
+
+const censored = '[redacted]'
+const secretKeys = [
+  ...['authorization', 'Authorization', 'proxy-authorization', 'cookie', 'set-cookie'],
+  ...['password', 'secret', 'token', 'access_token', 'refresh_token'],
+]
+
+/** Makes a logger of its own; nothing is shared between two. */
+export function createLogger({ level, formatter, fields, write }: LoggerOptions): Logger {
+  const serializeError = (err: unknown) => (err instanceof Error ? errorFields(err, level === 'debug') : err)
+  const output = write ?? writeToStderr()
+  return pino(
+    {
+      level,
+      base: { ...fields },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label === 'warn' ? 'warning' : label }) },
+      serializers: { err: serializeError, error: serializeError },
+      redact: { paths: secretKeys.flatMap(atAnyDepth), censor: censored },
+      mixin() {
+        const context = requestContext.getStore()
+        return context === undefined ? {} : { 'http.request.id': context.requestId }
+      },
+    },
+    { write: line => output(formatter === 'text' ? formatAsText(line) : line) },
+  )
+}
+
+/** The messages of an error and of its causes on one line, each once. */
+export function describeError(err: unknown): string {
+  const messages: string[] = []
+  for (const cause of causesOf(err)) {
+    const message = cause instanceof Error ? cause.message || cause.name : String(cause)
+    if (!messages.some(earlier => earlier.includes(message))) messages.push(message)
+  }
+  return messages.join(': ')
+}
+
+const secretParameters = new Set(['_state', 'token', 'access_token', 'signature', 'sig'])
+const secretParameterPrefixes = ['x-amz-', 'x-goog-']
+
+/**
+ * A URL, absolute or not, fit for a log line or an error message: without user and password, and with the values of
+ * query parameters that grant access (upload state, tokens, signatures of storage services) replaced.
+ */
+export function redactUrl(url: string | URL): string {
+  const text = String(url).replace(/^((?:[a-z][a-z0-9+.-]*:)?\/\/)[^/?#\\]*@/i, '$1')
+  const [, path = '', query, fragment = ''] = /^([^?#]*)(\?[^#]*)?(#.*)?$/s.exec(text) ?? []
+  return path + (query === undefined ? '' : query.replace(/([^?&=]+)=([^&]*)/g, redactParameter)) + fragment
+}
+
+function redactParameter(parameter: string, name: string): string {
+  const plain = decode(name).toLowerCase()
+  const isSecret =
+    secretParameters.has(plain) || secretParameterPrefixes.some(prefix => plain.startsWith(prefix))
+  return isSecret ? `${name}=***` : parameter
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function atAnyDepth(key: string): string[] {
+  const part = `["${key}"]`
+  return [part, `*${part}`, `*.*${part}`]
+}
+
+/** Asynchronous, so that a slow reader of our stderr does not stop the process; pino flushes it at exit. */
+function writeToStderr(): (line: string) => void {
+  const stderr = pino.destination({ fd: 2, sync: false })
+  return line => stderr.write(line)
+}
+
+interface ErrorFields {
+  readonly type: string
+  readonly message: string
+  readonly code?: string
+  readonly cause?: string
+  readonly stack?: string
+}
+
+/** Errors of the protocol are everyday life and need no stack; anything else may be a bug of ours. */
+function errorFields(err: Error, verbose: boolean): ErrorFields {
+  const cause = err.cause === undefined ? undefined : describeError(err.cause)
+  return {
+    type: err.name,
+    message: err.message,
+    ...('code' in err && typeof err.code === 'string' ? { code: err.code } : {}),
+    ...(cause === undefined ? {} : { cause }),
+    ...(verbose || !(err instanceof RegistryError) ? { stack: stacksOf(err) } : {}),
+  }
+}
+
+function stacksOf(err: Error): string {
+  return causesOf(err)
+    .map(cause => (cause instanceof Error ? (cause.stack ?? String(cause)) : String(cause)))
+    .join('\ncaused by: ')
+}
+
+/** An error and its causes, outermost first; a chain that bites its own tail ends there. */
+function causesOf(err: unknown): readonly unknown[] {
+  const chain: unknown[] = []
+  for (let at = err; at !== undefined && !chain.includes(at);) {
+    chain.push(at)
+    if (at instanceof AggregateError && at.cause === undefined) chain.push(...(at.errors as unknown[]))
+    at = at instanceof Error ? at.cause : undefined
+  }
+  return chain
+}
+
+/** Turns pino's line into logrus' text form: time, level and message, then the other keys in order. */
+function formatAsText(line: string): string {
+  const { time, level, msg, ...rest } = JSON.parse(line) as Record<string, unknown>
+  const pairs = [...flatten(rest)].sort(([a], [b]) => (a < b ? -1 : 1))
+  const head = [`time=${quote(time)}`, `level=${quote(level)}`, `msg=${quote(msg ?? '')}`]
+  return `${[...head, ...pairs.map(([key, value]) => `${quote(key)}=${quote(value)}`)].join(' ')}\n`
+}
+
+function* flatten(fields: object, prefix = ''): Generator<readonly [string, unknown]> {
+  for (const [key, value] of Object.entries(fields) as [string, unknown][]) {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      yield* flatten(value, `${prefix}${key}.`)
+    } else {
+      yield [prefix + key, value]
+    }
+  }
+}
+
+function quote(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return /^[A-Za-z0-9\-._/@^+]+$/.test(text) ? text : JSON.stringify(text)
+}

@@ -1,0 +1,308 @@
+// One blob on its way from an upstream: one transfer, many readers.
+//
+// The pump reads the upstream at the pace of the storage, hashes on the way, and wakes the readers; each reader reads
+// what is stored so far at its own pace (streams/tail.ts), so that nobody holds up anybody. The numbered promises of
+// docs/design/001-fill.md are kept like this:
+//
+//   1. Ask the store whether the blob is there already; then open the upstream. `opened` settles: size is known, or not.
+//   2. Pump: write and hash each batch. If the body breaks off, open again at the stored offset and go on with the same
+//      hash, as long as each new body brings something and at most `maxStalls` times in a row otherwise.
+//   3. Verify size and digest, make the blob durable and visible, let the claims link it to their repositories.
+//   4. Only then give out the last byte, and settle. A fill that fails errs in every reader and removes its file.
+import type { Readable } from 'node:stream'
+import type { Clock } from '../clock.ts'
+import { abortable } from '../keyed-lock.ts'
+import type { Logger } from '../log.ts'
+import type { ByteRange } from '../oci/byte-range.ts'
+import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
+import { algorithmOf, Hasher, type Digest } from '../oci/digest.ts'
+import { BlobUnknownError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import type { BlobStore, BlobWriter } from '../storage/blob-store.ts'
+import { tail, type GrowingContent } from '../streams/tail.ts'
+import { UpstreamError } from '../upstream/errors.ts'
+import type { UpstreamBody } from '../upstream/upstream.ts'
+
+/** Opens the blob at an upstream from byte `start` on; resolves when the headers are in. */
+export type OpenUpstream = (start: number, signal: AbortSignal) => Promise<UpstreamBody>
+
+/** `stored`: fetched and verified. `present`: it was in the store before, nothing was fetched. */
+export type FillOutcome =
+  | { readonly kind: 'stored' | 'present'; readonly descriptor: Descriptor }
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+export interface FillDeps {
+  readonly blobs: BlobStore
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onProgress: (bytes: number) => void
+  readonly onResume: () => void
+}
+
+export interface FillRequest {
+  readonly digest: Digest
+  readonly open: OpenUpstream
+  /** Bytes, where a manifest told; used if the upstream does not say. */
+  readonly expectedSize?: number | undefined
+  /** The last resort for a size: asks the upstream. Its failure only means that nobody knows. */
+  readonly askSize?: ((signal: AbortSignal) => Promise<number>) | undefined
+}
+
+const maxStalls = 5
+const firstPauseMs = 200
+const longestPauseMs = 10_000
+
+export class Fill implements GrowingContent {
+  readonly digest: Digest
+  readonly startedAtMs: number
+  /** Settles when the upstream's headers are in, and rejects with what it answered instead. */
+  readonly opened: Promise<void>
+  /** Never rejects. */
+  readonly settled: Promise<FillOutcome>
+  readonly #deps: FillDeps
+  readonly #request: FillRequest
+  readonly #stopping = new AbortController()
+  readonly #claims = new Map<RepositoryName, () => Promise<void>>()
+  readonly #hasher: Hasher
+  #size: number | undefined
+  #writer: BlobWriter | undefined
+  #outcome: FillOutcome | undefined
+  #wasPresent = false
+  #isLinked = false
+  #readers = 0
+  #waiting: (() => void)[] = []
+
+  constructor(deps: FillDeps, request: FillRequest) {
+    this.#deps = deps
+    this.#request = request
+    this.digest = request.digest
+    this.#hasher = new Hasher(algorithmOf(request.digest))
+    this.startedAtMs = deps.clock.now()
+    let onOpened = () => {}
+    let onFailed: (reason: unknown) => void = () => {}
+    this.opened = new Promise((resolve, reject) => {
+      onOpened = resolve
+      onFailed = reject
+    })
+    this.opened.catch(() => {}) // Whoever joined hears of it; nobody may have.
+    this.settled = this.#run(onOpened)
+      .catch((error: unknown): FillOutcome => ({ kind: 'failed', error }))
+      .then(async outcome => {
+        this.#outcome = outcome
+        if (outcome.kind === 'failed') onFailed(outcome.error)
+        this.#wake()
+        await this.#releaseIfUnused()
+        return outcome
+      })
+  }
+
+  /** Bytes of the whole blob; undefined while nobody has said. Known for sure once the fill has settled. */
+  get size(): number | undefined {
+    return this.#size
+  }
+
+  get bytesStored(): number {
+    return this.#writer?.bytesWritten ?? 0
+  }
+
+  /** Whether nothing had to be fetched; known once `opened` has settled. */
+  get wasPresent(): boolean {
+    return this.#wasPresent
+  }
+
+  isClaimedBy(name: RepositoryName): boolean {
+    return this.#claims.has(name)
+  }
+
+  /** Has the blob linked to a repository, normally before its last byte goes out. One link per repository. */
+  claim(name: RepositoryName, link: () => Promise<void>): void {
+    if (this.#claims.has(name)) return
+    this.#claims.set(name, link)
+    if (this.#isLinked) void this.#link(name, link)
+  }
+
+  /**
+   * A stream over the blob or a part of it: what is stored now, then the rest as it comes. Throws what the fill has
+   * failed with. Once it has settled the store is read as for any other blob.
+   */
+  async read(range?: ByteRange, options: CallOptions = {}): Promise<Readable> {
+    if (this.#outcome?.kind === 'failed') throw this.#outcome.error
+    if (this.#outcome !== undefined) return this.#deps.blobs.read(this.digest, range, options)
+    this.#readers++
+    const onClose = () => {
+      this.#readers--
+      void this.#releaseIfUnused()
+    }
+    return tail(this, { start: range?.start ?? 0, end: range?.end }, { ...options, onClose })
+  }
+
+  async waitBeyond(position: number, { signal }: CallOptions = {}): Promise<number> {
+    for (;;) {
+      const readable = this.#bytesReadable()
+      if (readable > position || this.#outcome !== undefined) return readable
+      await abortable(new Promise<void>(resolve => this.#waiting.push(resolve)), signal)
+    }
+  }
+
+  async readAt(position: number, maxBytes: number, options?: CallOptions): Promise<Buffer> {
+    const writer = this.#writer
+    if (writer?.readWritten === undefined)
+      throw new TypeError(`Cannot read fill of "${this.digest}": not readable`)
+    return writer.readWritten(position, maxBytes, options)
+  }
+
+  /** Ends the transfer at once; readers err. */
+  stop(reason: Error): void {
+    this.#stopping.abort(reason)
+  }
+
+  /** The last byte is withheld until everything is verified, so that a bad body can only ever end short. */
+  #bytesReadable(): number {
+    if (this.#outcome?.kind === 'failed') throw this.#outcome.error
+    const stored = this.bytesStored
+    if (this.#outcome !== undefined) return stored
+    return Math.max(0, this.#size === undefined ? stored - 1 : Math.min(stored, this.#size - 1))
+  }
+
+  async #run(opened: () => void): Promise<FillOutcome> {
+    const present = await this.#findPresent()
+    if (present !== undefined) {
+      this.#size = present.size
+      this.#wasPresent = true
+      opened()
+      return { kind: 'present', descriptor: present }
+    }
+    const { signal } = this.#stopping
+    const first = await this.#request.open(0, signal)
+    try {
+      this.#size =
+        first.size ??
+        this.#request.expectedSize ??
+        (await this.#request.askSize?.(signal).catch(() => undefined))
+      this.#writer = await this.#deps.blobs.create({ signal })
+      opened()
+    } catch (err) {
+      await first.dispose()
+      throw err
+    }
+    try {
+      await this.#transfer(first, this.#writer, signal)
+      const found = this.#hasher.digest()
+      const descriptor = await this.#writer.commit(this.digest, found, { signal })
+      this.#size = descriptor.size
+      for (const [name, link] of this.#claims) await this.#link(name, link)
+      this.#isLinked = true
+      return { kind: 'stored', descriptor }
+    } finally {
+      await this.#writer.cancel()
+    }
+  }
+
+  async #findPresent(): Promise<Descriptor | undefined> {
+    try {
+      return await this.#deps.blobs.stat(this.digest)
+    } catch (err) {
+      if (err instanceof BlobUnknownError) return undefined
+      throw err
+    }
+  }
+
+  async #transfer(first: UpstreamBody, writer: BlobWriter, signal: AbortSignal): Promise<void> {
+    let stalls = 0
+    for (let body = first; ;) {
+      const before = writer.bytesWritten
+      const failure = await this.#pump(body, writer, signal)
+      if (failure === undefined) return
+      stalls = writer.bytesWritten > before ? 0 : stalls + 1
+      body = await this.#reopen(failure, stalls, writer, signal)
+    }
+  }
+
+  /** Moves one body into the store; returns how it broke off, if it may be gone on with. */
+  async #pump(
+    body: UpstreamBody,
+    writer: BlobWriter,
+    signal: AbortSignal,
+  ): Promise<UpstreamError | undefined> {
+    try {
+      for await (const batch of body) {
+        if (this.#size !== undefined && writer.bytesWritten + batch.length > this.#size)
+          throw tooLong(this.digest, this.#size)
+        const written = writer.write(batch, { signal })
+        this.#hasher.update(batch)
+        await written
+        this.#deps.onProgress(batch.length)
+        this.#wake()
+      }
+    } catch (err) {
+      signal.throwIfAborted()
+      if (err instanceof UpstreamError && err.retryable) return err
+      throw err
+    } finally {
+      await body.dispose()
+    }
+    if (this.#size === undefined || writer.bytesWritten === this.#size) return undefined
+    return tooShort(this.digest, writer.bytesWritten, this.#size)
+  }
+
+  async #reopen(
+    failure: UpstreamError,
+    stalls: number,
+    writer: BlobWriter,
+    signal: AbortSignal,
+  ): Promise<UpstreamBody> {
+    let cause = failure
+    for (let attempt = stalls; attempt < maxStalls; attempt++) {
+      this.#deps.logger.warn(
+        { err: cause, digest: this.digest, offset: writer.bytesWritten },
+        'upstream broke off a blob, resuming',
+      )
+      const pauseMs = Math.max(attempt === 0 ? 0 : firstPauseMs * 2 ** attempt, cause.retryAfterMs ?? 0)
+      if (pauseMs > 0) await this.#deps.clock.sleep(Math.min(pauseMs, longestPauseMs), { signal })
+      try {
+        const body = await this.#request.open(writer.bytesWritten, signal)
+        this.#deps.onResume()
+        return body
+      } catch (err) {
+        if (!(err instanceof UpstreamError && err.retryable)) throw err
+        cause = err
+      }
+    }
+    throw cause
+  }
+
+  /** Never rejects: the blob itself is fine, and the next request links it again. */
+  async #link(name: RepositoryName, link: () => Promise<void>): Promise<void> {
+    try {
+      await link()
+    } catch (err) {
+      this.#deps.logger.error({ err, digest: this.digest, repository: name }, 'cannot link a mirrored blob')
+    }
+  }
+
+  async #releaseIfUnused(): Promise<void> {
+    if (this.#outcome !== undefined && this.#readers === 0) await this.#writer?.release()
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resume of waiting) resume()
+  }
+}
+
+function tooLong(digest: Digest, sizeBytes: number): UpstreamError {
+  return new UpstreamError(
+    'invalid',
+    'upstream',
+    `Cannot accept blob "${digest}": longer than the ${sizeBytes} bytes announced`,
+  )
+}
+
+function tooShort(digest: Digest, foundBytes: number, sizeBytes: number): UpstreamError {
+  return new UpstreamError(
+    'unavailable',
+    'upstream',
+    `Cannot finish blob "${digest}": ended after ${foundBytes} of ${sizeBytes} bytes`,
+  )
+}

@@ -1,0 +1,107 @@
+// The fills of this process: at most one per digest, whoever asks and however often. A fill belongs to this room and
+// not to a request; requests only join and leave.
+import type { Clock } from '../clock.ts'
+import { abortable } from '../keyed-lock.ts'
+import type { Logger } from '../log.ts'
+import type { CallOptions } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import { UpstreamError } from '../upstream/errors.ts'
+import { Fill, type FillOutcome, type FillRequest } from './fill.ts'
+
+export interface FillStatus {
+  readonly digest: Digest
+  readonly startedAtMs: number
+  readonly bytesStored: number
+  readonly size: number | undefined
+}
+
+export interface JoinRequest extends Omit<FillRequest, 'digest'> {
+  /** The repository that the caller may read the blob in, and how to link it there. */
+  readonly claim: { readonly name: RepositoryName; readonly link: () => Promise<void> }
+}
+
+export type FillEvent =
+  | { readonly kind: 'fill-started' }
+  | { readonly kind: 'fill-progress'; readonly bytes: number }
+  | { readonly kind: 'fill-resumed' }
+  | { readonly kind: 'fill-settled'; readonly outcome: FillOutcome['kind'] }
+
+export interface FillsDeps {
+  readonly blobs: BlobStore
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly observe: (event: FillEvent) => void
+}
+
+export class Fills {
+  readonly #deps: FillsDeps
+  readonly #inFlight = new Map<Digest, Fill>()
+  #draining = false
+
+  constructor(deps: FillsDeps) {
+    this.#deps = deps
+  }
+
+  /** The fill of this digest that is under way. */
+  find(digest: Digest): Fill | undefined {
+    return this.#inFlight.get(digest)
+  }
+
+  list(): readonly FillStatus[] {
+    return [...this.#inFlight.values()].map(({ digest, startedAtMs, bytesStored, size }) => ({
+      digest,
+      startedAtMs,
+      bytesStored,
+      size,
+    }))
+  }
+
+  /**
+   * Joins the fill of a digest, or starts it; resolves when the upstream's headers are in, rejects with what the
+   * upstream answered instead (nothing of that is remembered) or when `signal` is aborted, which the fill survives.
+   */
+  async join(digest: Digest, request: JoinRequest, { signal }: CallOptions = {}): Promise<Fill> {
+    const fill = this.#inFlight.get(digest) ?? this.#start(digest, request)
+    fill.claim(request.claim.name, request.claim.link)
+    await abortable(fill.opened, signal)
+    return fill
+  }
+
+  /** Starts no more fills, waits at most `graceMs` for those under way, and stops what is left. */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true
+    const settled = Promise.all([...this.#inFlight.values()].map(fill => fill.settled))
+    const graceOver = new AbortController()
+    await Promise.race([
+      settled,
+      this.#deps.clock.sleep(graceMs, { signal: graceOver.signal }).catch(() => {}),
+    ])
+    graceOver.abort()
+    for (const fill of this.#inFlight.values())
+      fill.stop(new Error(`Cannot finish fill of "${fill.digest}": shutting down`))
+    await settled
+  }
+
+  #start(digest: Digest, request: JoinRequest): Fill {
+    if (this.#draining) throw new UpstreamError('unavailable', 'none', 'Cannot start a fill: shutting down')
+    const { observe, blobs, clock, logger } = this.#deps
+    const deps = {
+      blobs,
+      clock,
+      logger,
+      onProgress: (bytes: number) => observe({ kind: 'fill-progress', bytes }),
+      onResume: () => observe({ kind: 'fill-resumed' }),
+    }
+    const fill = new Fill(deps, { ...request, digest })
+    this.#inFlight.set(digest, fill)
+    observe({ kind: 'fill-started' })
+    void fill.settled.then(outcome => {
+      this.#inFlight.delete(digest)
+      observe({ kind: 'fill-settled', outcome: outcome.kind })
+      if (outcome.kind === 'failed') logger.warn({ err: outcome.error, digest }, 'fill failed')
+    })
+    return fill
+  }
+}

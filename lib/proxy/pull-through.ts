@@ -1,0 +1,74 @@
+// The registry that mirrors: a Registry over the local one and upstreams. What was pushed here wins; what is missing is
+// fetched, stored in the same stores, and served from there the next time. Pushes go to the local registry untouched.
+//
+// Content that is mirrored lies under the repository's upstream name (routing.ts), so that `nginx` and `library/nginx`
+// share one copy; content that was pushed lies under the name it was pushed to.
+import type { Clock } from '../clock.ts'
+import { KeyedLock } from '../keyed-lock.ts'
+import type { Logger } from '../log.ts'
+import type { Stores } from '../registry/local.ts'
+import type { Registry, Repository } from '../registry/registry.ts'
+import type { MirroredTags } from '../storage/mirrored-tags.ts'
+import type { Fills } from './fills.ts'
+import { createKnownSizes } from './known-sizes.ts'
+import { pullThroughBlobs } from './pull-through-blobs.ts'
+import { pullThroughManifests } from './pull-through-manifests.ts'
+import { pullThroughTags } from './pull-through-tags.ts'
+import type { Route, Routing } from './routing.ts'
+import { SingleFlight } from './single-flight.ts'
+
+/** A question for mirrored content and where its answer came from. */
+export interface LookupEvent {
+  readonly kind: 'lookup'
+  readonly type: 'blob' | 'manifest'
+  readonly outcome: 'hit' | 'miss'
+}
+
+export interface PullThroughDeps {
+  readonly local: Registry
+  readonly stores: Stores
+  readonly mirroredTags: MirroredTags
+  readonly fills: Fills
+  readonly routing: Routing
+  readonly clock: Clock
+  readonly logger: Logger
+  /** How long a tag is served without asking, milliseconds. */
+  readonly tagTtlMs: number
+  readonly observe: (event: LookupEvent) => void
+}
+
+/** What the services of one repository work with. */
+export interface PullThroughContext extends PullThroughDeps {
+  readonly route: Route
+  /** The local repository of the name that was asked for: where pushes are. */
+  readonly hosted: Repository
+  /** The local repository of the upstream's name: where mirrored content is. Often the same. */
+  readonly mirrored: Repository
+  readonly knownSizes: ReturnType<typeof createKnownSizes>
+  /** One fetch of a manifest at a time, shared by all who wait for it. */
+  readonly fetches: SingleFlight
+  /** Held while a tag's link and its record are changed together. */
+  readonly tagLock: KeyedLock
+}
+
+export function createPullThroughRegistry(deps: PullThroughDeps): Registry {
+  const shared = { knownSizes: createKnownSizes(), fetches: new SingleFlight(), tagLock: new KeyedLock() }
+  return {
+    repository(name): Repository {
+      const hosted = deps.local.repository(name)
+      const route = deps.routing(name)
+      if (route === undefined) return hosted
+      const mirrored = route.name === name ? hosted : deps.local.repository(route.name)
+      const context: PullThroughContext = { ...deps, ...shared, route, hosted, mirrored }
+      const blobs = pullThroughBlobs(context)
+      return {
+        name,
+        blobs,
+        manifests: pullThroughManifests(context, blobs),
+        tags: pullThroughTags(context),
+        uploads: hosted.uploads,
+      }
+    },
+    repositories: (page, options) => deps.local.repositories(page, options),
+  }
+}

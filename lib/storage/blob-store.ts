@@ -1,0 +1,150 @@
+// The content-addressed store over a driver: digests, but no repository and no access rule. Content is written to a
+// staging path, verified and made durable there, and only then moved to the path that its digest names. What lies
+// there is never written again.
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { ByteRange } from '../oci/byte-range.ts'
+import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
+import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts'
+import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import { noDescriptorCache, type DescriptorCache } from './descriptor-cache.ts'
+import { PathNotFoundError, type FileWriter, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import { layout } from './layout.ts'
+
+export interface BlobStore {
+  /** BlobUnknownError. */
+  stat(digest: Digest, options?: CallOptions): Promise<Descriptor>
+  /** A stream over the blob or a part of it, already open; the caller ends or destroys it. BlobUnknownError. */
+  read(digest: Digest, range?: ByteRange, options?: CallOptions): Promise<Readable>
+  /** The whole of a small blob: a manifest. BlobUnknownError. */
+  readAll(digest: Digest, options?: CallOptions): Promise<Buffer>
+  /** Stores bytes that are in memory, under a digest of their own; nothing happens if they are there. */
+  put(bytes: Uint8Array, digest: Digest, options?: CallOptions): Promise<Descriptor>
+  /** A writer for content that is still arriving; see BlobWriter. */
+  create(options?: CallOptions): Promise<BlobWriter>
+  /**
+   * Takes in a complete, durable file whose content was verified to be `digest`. If the blob is there already, the
+   * file is removed and the blob left as it is.
+   */
+  adopt(from: StoragePath, digest: Digest, sizeBytes: number, options?: CallOptions): Promise<Descriptor>
+  remove(digest: Digest, options?: CallOptions): Promise<void>
+}
+
+/** A staged blob. The caller hashes while it writes and hands in what it found; see proxy/fill.ts. */
+export interface BlobWriter extends Omit<FileWriter, 'commit' | 'close'> {
+  /** Makes the blob visible under `expected`. DigestMismatchError if `found` differs: then nothing is kept. */
+  commit(expected: Digest, found: Digest, options?: CallOptions): Promise<Descriptor>
+}
+
+export interface BlobStoreDeps {
+  readonly driver: StorageDriver
+  readonly cache?: DescriptorCache
+}
+
+export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStoreDeps): BlobStore {
+  async function stat(digest: Digest, options?: CallOptions): Promise<Descriptor> {
+    const known = cache.size(digest)
+    if (known !== undefined) return blobDescriptor(digest, known)
+    const { epoch } = cache
+    const file = await translating(digest, () => driver.stat(layout.blobContent(digest), options))
+    return remembered(digest, file.size, epoch)
+  }
+
+  async function holds(digest: Digest, options?: CallOptions): Promise<Descriptor | undefined> {
+    const { epoch } = cache
+    try {
+      // The driver is asked, not the cache: a stale yes would lose the content that is about to be stored.
+      const file = await driver.stat(layout.blobContent(digest), options)
+      return remembered(digest, file.size, epoch)
+    } catch (err) {
+      if (err instanceof PathNotFoundError) return undefined
+      throw err
+    }
+  }
+
+  function remembered(digest: Digest, sizeBytes: number, since: number): Descriptor {
+    cache.rememberSize(digest, sizeBytes, since)
+    return blobDescriptor(digest, sizeBytes)
+  }
+
+  async function translating<T>(digest: Digest, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (err) {
+      if (!(err instanceof PathNotFoundError)) throw err
+      cache.forgetSize(digest)
+      throw new BlobUnknownError(digest, { cause: err })
+    }
+  }
+
+  async function adopt(
+    from: StoragePath,
+    digest: Digest,
+    sizeBytes: number,
+    options?: CallOptions,
+  ): Promise<Descriptor> {
+    const present = await holds(digest, options)
+    if (present !== undefined) {
+      await driver.remove(from, options)
+      return present
+    }
+    const { epoch } = cache
+    await driver.move(from, layout.blobContent(digest), options)
+    return remembered(digest, sizeBytes, epoch)
+  }
+
+  return {
+    stat,
+    adopt,
+    read: (digest, range, options) =>
+      translating(digest, () => driver.read(layout.blobContent(digest), { ...options, ...range })),
+    readAll: (digest, options) =>
+      translating(digest, () => driver.readAll(layout.blobContent(digest), options)),
+    async put(bytes, digest, options) {
+      const found = digestOf(bytes, algorithmOf(digest))
+      if (found !== digest) throw new DigestMismatchError(digest, found)
+      const present = await holds(digest, options)
+      if (present !== undefined) return present
+      const { epoch } = cache
+      await driver.writeAll(layout.blobContent(digest), bytes, options)
+      return remembered(digest, bytes.length, epoch)
+    },
+    async create(options) {
+      const id = randomUUID()
+      const writer = await driver.openWriter(layout.fillContent(id), options)
+      const discard = async () => {
+        await writer.cancel()
+        await driver.remove(layout.fill(id))
+      }
+      return {
+        get bytesWritten() {
+          return writer.bytesWritten
+        },
+        write: (chunk, opts) => writer.write(chunk, opts),
+        ...(writer.readWritten && { readWritten: writer.readWritten.bind(writer) }),
+        release: () => writer.release(),
+        cancel: discard,
+        async commit(expected, found, opts) {
+          if (found !== expected) {
+            await discard()
+            throw new DigestMismatchError(expected, found)
+          }
+          await writer.commit()
+          const descriptor = await adopt(layout.fillContent(id), expected, writer.bytesWritten, opts)
+          await driver.remove(layout.fill(id))
+          return descriptor
+        },
+      }
+    },
+    async remove(digest, options) {
+      cache.forgetSize(digest)
+      await driver.remove(layout.blobDirectory(digest), options)
+      cache.forgetSize(digest) // Somebody may have looked before it was gone.
+    },
+  }
+}
+
+function blobDescriptor(digest: Digest, size: number): Descriptor {
+  return { mediaType: mediaTypes.octetStream, digest, size }
+}

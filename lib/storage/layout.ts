@@ -1,0 +1,70 @@
+// Where everything lies. One function per path, and nobody else puts a path together.
+//
+//   /docker/registry/v2/
+//     blobs/<algorithm>/<first two of hex>/<hex>/data        the content itself: blobs and manifests, verbatim
+//     repositories/<name>/
+//       _layers/<algorithm>/<hex>/link                       this repository holds that blob
+//       _manifests/revisions/<algorithm>/<hex>/link          … that manifest
+//       _manifests/tags/<tag>/current/link                   what the tag means now
+//       _manifests/tags/<tag>/index/<algorithm>/<hex>/link   what it has meant
+//       _uploads/<id>/{data,startedat}                       upload sessions
+//     _fills/<id>/data                                       blobs on their way from an upstream
+//     _mirror/<name>/_tags/<tag>/record                      what is known of a mirrored tag's upstream
+//
+// All but the last two is distribution's layout (its storage/paths.go), byte for byte: a link file holds the digest
+// and nothing else, `startedat` an RFC 3339 time. Its catalog and garbage collection do not look at `_fills` and
+// `_mirror`. A repository's components never start with `_`, so that names and our own folders cannot meet.
+import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
+import type { Tag } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import type { UploadId } from '../oci/upload-id.ts'
+import type { StoragePath } from './driver/driver.ts'
+
+const root = '/docker/registry/v2'
+
+export const layout = {
+  root: path(root),
+  blobs: path(`${root}/blobs`),
+  repositories: path(`${root}/repositories`),
+  fills: path(`${root}/_fills`),
+
+  blobDirectory: (digest: Digest) =>
+    path(`${root}/blobs/${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}`),
+  blobContent: (digest: Digest) => path(`${layout.blobDirectory(digest)}/data`),
+
+  repository: (name: RepositoryName) => path(`${root}/repositories/${name}`),
+  layerLink: (name: RepositoryName, digest: Digest) =>
+    path(`${layout.repository(name)}/_layers/${hashPath(digest)}/link`),
+  manifests: (name: RepositoryName) => path(`${layout.repository(name)}/_manifests`),
+  revisions: (name: RepositoryName) => path(`${layout.manifests(name)}/revisions`),
+  revisionDirectory: (name: RepositoryName, digest: Digest) =>
+    path(`${layout.revisions(name)}/${hashPath(digest)}`),
+  revisionLink: (name: RepositoryName, digest: Digest) =>
+    path(`${layout.revisionDirectory(name, digest)}/link`),
+  tags: (name: RepositoryName) => path(`${layout.manifests(name)}/tags`),
+  tag: (name: RepositoryName, tag: Tag) => path(`${layout.tags(name)}/${tag}`),
+  tagCurrent: (name: RepositoryName, tag: Tag) => path(`${layout.tag(name, tag)}/current/link`),
+  tagEntry: (name: RepositoryName, tag: Tag, digest: Digest) =>
+    path(`${layout.tag(name, tag)}/index/${hashPath(digest)}/link`),
+
+  upload: (name: RepositoryName, id: UploadId) => path(`${layout.repository(name)}/_uploads/${id}`),
+  uploadContent: (name: RepositoryName, id: UploadId) => path(`${layout.upload(name, id)}/data`),
+  uploadStartedAt: (name: RepositoryName, id: UploadId) => path(`${layout.upload(name, id)}/startedat`),
+
+  fill: (id: string) => path(`${root}/_fills/${id}`),
+  fillContent: (id: string) => path(`${root}/_fills/${id}/data`),
+  mirroredTag: (name: RepositoryName, tag: Tag) => path(`${root}/_mirror/${name}/_tags/${tag}/record`),
+}
+
+/** The last component of a path. */
+export function baseName(of: StoragePath): string {
+  return of.slice(of.lastIndexOf('/') + 1)
+}
+
+function hashPath(digest: Digest): string {
+  return `${algorithmOf(digest)}/${hexOf(digest)}`
+}
+
+function path(text: string): StoragePath {
+  return text as StoragePath
+}

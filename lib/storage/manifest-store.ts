@@ -1,0 +1,107 @@
+// Manifests: blobs that are linked as revisions of a repository. Their bytes never change under a digest, so that those
+// read lately are kept in memory; whether a repository holds one is asked of its link each time.
+import { LRUCache } from 'lru-cache'
+import type { CallOptions, ManifestEntry } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import { BlobUnknownError, ReferencesUnknownError, RegistryError } from '../oci/errors.ts'
+import { maxManifestBytes, parseManifest, type Manifest, type ManifestContent } from '../oci/manifest.ts'
+import { isNonDistributable } from '../oci/media-types.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import type { BlobStore } from './blob-store.ts'
+import type { Links } from './links.ts'
+
+export interface ManifestStore {
+  /** Undefined if this repository does not hold it. */
+  get(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<Manifest | undefined>
+  /** Whether this repository holds it, without reading it. */
+  holds(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
+  /** Stores bytes whose digest was verified and links them; what they refer to is not looked at. */
+  store(name: RepositoryName, bytes: Buffer, digest: Digest, options?: CallOptions): Promise<void>
+  /** Throws ReferencesUnknownError, naming all, if the repository lacks what the manifest refers to. */
+  checkReferences(name: RepositoryName, content: ManifestContent, options?: CallOptions): Promise<void>
+  /** Unlinks it from this repository; returns whether it was linked. */
+  remove(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
+}
+
+export interface ManifestStoreDeps {
+  readonly blobs: BlobStore
+  readonly links: Links
+  /** Bytes of manifests kept in memory. */
+  readonly cacheBytes?: number
+}
+
+export function createManifestStore({
+  blobs,
+  links,
+  cacheBytes = 32 * 1024 * 1024,
+}: ManifestStoreDeps): ManifestStore {
+  const recent = new LRUCache<Digest, Manifest>({
+    maxSize: cacheBytes,
+    sizeCalculation: manifest => manifest.bytes.length + 512,
+  })
+
+  async function read(digest: Digest, options?: CallOptions): Promise<Manifest | undefined> {
+    const known = recent.get(digest)
+    if (known !== undefined) return known
+    let bytes: Buffer
+    try {
+      bytes = await blobs.readAll(digest, options)
+    } catch (err) {
+      if (err instanceof BlobUnknownError) return undefined
+      throw err
+    }
+    if (bytes.length > maxManifestBytes) {
+      throw new RegistryError(
+        'UNKNOWN',
+        `Cannot serve manifest "${digest}": ${bytes.length} bytes are too many`,
+      )
+    }
+    const { mediaType } = parseManifest(bytes)
+    const manifest = { descriptor: { mediaType, digest, size: bytes.length }, bytes }
+    recent.set(digest, manifest)
+    return manifest
+  }
+
+  async function isMissing(
+    name: RepositoryName,
+    entry: ManifestEntry,
+    options?: CallOptions,
+  ): Promise<boolean> {
+    if (isNonDistributable(entry.mediaType) && entry.urls?.length) return false
+    const target = await links.resolve(name, 'layer', entry.digest, options)
+    if (target === undefined) return true
+    try {
+      await blobs.stat(target, options)
+      return false
+    } catch (err) {
+      if (err instanceof BlobUnknownError) return true
+      throw err
+    }
+  }
+
+  return {
+    async get(name, digest, options) {
+      const target = await links.resolve(name, 'manifest', digest, options)
+      return target === undefined ? undefined : read(target, options)
+    },
+    async holds(name, digest, options) {
+      return (await links.resolve(name, 'manifest', digest, options)) !== undefined
+    },
+    async store(name, bytes, digest, options) {
+      await blobs.put(bytes, digest, options)
+      await links.link(name, 'manifest', digest, options)
+    },
+    async checkReferences(name, content, options) {
+      const missing = new Set<Digest>()
+      for (const entry of content.blobs) {
+        if (await isMissing(name, entry, options)) missing.add(entry.digest)
+      }
+      for (const { digest } of content.manifests) {
+        const target = await links.resolve(name, 'manifest', digest, options)
+        if (target === undefined || (await read(target, options)) === undefined) missing.add(digest)
+      }
+      if (missing.size > 0) throw new ReferencesUnknownError([...missing])
+    },
+    remove: (name, digest, options) => links.unlink(name, 'manifest', digest, options),
+  }
+}

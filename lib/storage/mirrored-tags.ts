@@ -1,0 +1,100 @@
+// What is known of the tags that came from an upstream: the digest it gave, and when it last said so. A tag without a
+// record, or whose link is none of the record's digests, was pushed here and is nobody else's to move.
+//
+// The record is made durable before the tag's link moves, and names the digest before as well, so that a crash between
+// the two cannot make a mirrored tag look like a pushed one. That an upstream said the same again is kept in memory
+// only: after a restart it is asked once more.
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import type { CallOptions } from '../oci/descriptor.ts'
+import { isDigest, type Digest } from '../oci/digest.ts'
+import type { Tag } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import { PathNotFoundError, type StorageDriver } from './driver/driver.ts'
+import { layout } from './layout.ts'
+
+export interface MirroredTag {
+  readonly digest: Digest
+  /** What the tag meant before. */
+  readonly previous?: Digest | undefined
+  /** Name of the upstream that said so. */
+  readonly upstream: string
+  /** When it last did, milliseconds since the epoch. */
+  readonly checkedAtMs: number
+}
+
+export interface MirroredTags {
+  get(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<MirroredTag | undefined>
+  /** Durable; to be called before the tag's link is moved. */
+  set(name: RepositoryName, tag: Tag, record: MirroredTag, options?: CallOptions): Promise<void>
+  /** The upstream still says so. */
+  renew(name: RepositoryName, tag: Tag, record: MirroredTag): void
+  forget(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<void>
+}
+
+/** Whether what the tag's link says came from the upstream. */
+export function isMirrored(record: MirroredTag | undefined, current: Digest): boolean {
+  return record !== undefined && (record.digest === current || record.previous === current)
+}
+
+const schema = z.object({
+  digest: z.string().refine(isDigest),
+  previous: z.string().refine(isDigest).optional(),
+  upstream: z.string(),
+  checkedAtMs: z.number(),
+})
+
+export function createMirroredTags(driver: StorageDriver, maxInMemory = 10_000): MirroredTags {
+  const recent = new LRUCache<string, MirroredTag>({ max: maxInMemory })
+  const key = (name: RepositoryName, tag: Tag) => `${name}:${tag}`
+  let changes = 0 // What was read from storage before a change must not be remembered after it.
+
+  async function read(
+    name: RepositoryName,
+    tag: Tag,
+    options?: CallOptions,
+  ): Promise<MirroredTag | undefined> {
+    try {
+      const text = (await driver.readAll(layout.mirroredTag(name, tag), options)).toString()
+      return schema.safeParse(parseJson(text)).data
+    } catch (err) {
+      if (err instanceof PathNotFoundError) return undefined
+      throw err
+    }
+  }
+
+  return {
+    async get(name, tag, options) {
+      const known = recent.get(key(name, tag))
+      if (known !== undefined) return known
+      const before = changes
+      const record = await read(name, tag, options)
+      if (record !== undefined && changes === before) recent.set(key(name, tag), record)
+      return record
+    },
+    async set(name, tag, record, options) {
+      await driver.writeAll(layout.mirroredTag(name, tag), Buffer.from(JSON.stringify(record)), options)
+      changes++
+      recent.set(key(name, tag), record)
+    },
+    renew(name, tag, record) {
+      changes++
+      recent.set(key(name, tag), record)
+    },
+    async forget(name, tag, options) {
+      recent.delete(key(name, tag))
+      await driver.remove(layout.mirroredTag(name, tag), options)
+      changes++
+      recent.delete(key(name, tag))
+    },
+  }
+}
+
+/** A record that was cut off is no record. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

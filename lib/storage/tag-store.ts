@@ -1,0 +1,73 @@
+// Tags: names that move from one manifest digest to another. What a tag means now is its `current` link; every digest
+// that it ever meant has an `index` entry.
+import type { CallOptions } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import { isTag, type Tag } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import { PathNotFoundError, type StorageDriver } from './driver/driver.ts'
+import { baseName, layout } from './layout.ts'
+import { hasLink, readLink } from './links.ts'
+
+export interface TagStore {
+  /** What the tag means now; undefined if there is no such tag. */
+  resolve(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<Digest | undefined>
+  /** Points the tag at a manifest that is stored and linked already. */
+  set(name: RepositoryName, tag: Tag, digest: Digest, options?: CallOptions): Promise<void>
+  /** Every tag in byte order; undefined if the repository never had one. */
+  list(name: RepositoryName, options?: CallOptions): Promise<readonly Tag[] | undefined>
+  /** Returns whether there was one. */
+  remove(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<boolean>
+  /** The tags that mean `digest` now. */
+  pointingTo(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<readonly Tag[]>
+}
+
+export interface TagStoreDeps {
+  readonly driver: StorageDriver
+  /** How many tags are read at once when all of a repository's are looked through. */
+  readonly concurrency: number
+}
+
+export function createTagStore({ driver, concurrency }: TagStoreDeps): TagStore {
+  const resolve: TagStore['resolve'] = (name, tag, options) =>
+    readLink(driver, layout.tagCurrent(name, tag), options)
+
+  const list: TagStore['list'] = async (name, options) => {
+    try {
+      const paths = await driver.list(layout.tags(name), options)
+      return paths.map(baseName).filter(isTag).toSorted(byBytes)
+    } catch (err) {
+      if (err instanceof PathNotFoundError) return undefined
+      throw err
+    }
+  }
+
+  return {
+    resolve,
+    list,
+    async set(name, tag, digest, options) {
+      const link = Buffer.from(digest)
+      await driver.writeAll(layout.tagEntry(name, tag, digest), link, options)
+      await driver.writeAll(layout.tagCurrent(name, tag), link, options)
+    },
+    async remove(name, tag, options) {
+      if (!(await hasLink(driver, layout.tagCurrent(name, tag), options))) return false
+      await driver.remove(layout.tag(name, tag), options)
+      return true
+    },
+    async pointingTo(name, digest, options) {
+      const waiting = [...((await list(name, options)) ?? [])]
+      const found: Tag[] = []
+      const worker = async () => {
+        for (let tag = waiting.pop(); tag !== undefined; tag = waiting.pop()) {
+          if ((await resolve(name, tag, options)) === digest) found.push(tag)
+        }
+      }
+      await Promise.all(Array.from({ length: concurrency }, worker))
+      return found.toSorted(byBytes)
+    },
+  }
+}
+
+function byBytes(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

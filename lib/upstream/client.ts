@@ -1,0 +1,223 @@
+// One upstream over HTTP: the requests that a mirror makes, and what it believes of the answers. Nothing leaves here
+// that was not checked as far as its headers or, for manifests, its bytes allow; blobs are verified by the fill.
+// Transport (transport.ts) and authentication (authenticate.ts) are below, failing fast (circuit.ts) is around it.
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Manifest } from '../oci/manifest.ts'
+import { manifestMediaTypes, mediaTypes } from '../oci/media-types.ts'
+import { formatReference, type Reference } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import { discard, refusal, type HttpAnswer } from './answer.ts'
+import { Authenticator, type Credentials } from './authenticate.ts'
+import { contentLength, toUpstreamBody } from './body.ts'
+import { UpstreamError } from './errors.ts'
+import { contentDigest, describeManifest, readManifest } from './manifest-answer.ts'
+import { Transport, type Timeouts } from './transport.ts'
+import type { Upstream, UpstreamBody } from './upstream.ts'
+
+export interface UpstreamOptions {
+  /** For logs, errors and metrics; default the host of `url`. */
+  readonly name?: string | undefined
+  /** http or https; its path is put before /v2/, and a user name and password in it are used as credentials. */
+  readonly url: URL
+  /** Win over those in `url`. */
+  readonly credentials?: Credentials | undefined
+  /** Of this program, for User-Agent. */
+  readonly version: string
+  readonly timeouts?: Timeouts | undefined
+  /** Per host; further requests wait. */
+  readonly maxConnections?: number | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'upstreamRequests'>
+}
+
+/** The label `operation` of entrepot_upstream_requests_total; `token` is the fifth. */
+type Operation = 'blob_stat' | 'blob_open' | 'manifest_get' | 'manifest_stat'
+
+interface Question {
+  readonly operation: Operation
+  readonly method: 'GET' | 'HEAD'
+  readonly repository: RepositoryName
+  /** Below /v2/<name>/. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Makes the client of one upstream; it connects when it is asked something. Throws TypeError for other schemes. */
+export function createUpstream(options: UpstreamOptions): Upstream {
+  return new HttpUpstream(options)
+}
+
+class HttpUpstream implements Upstream {
+  readonly name: string
+  readonly #prefix: string
+  readonly #clock: Clock
+  readonly #transport: Transport
+  readonly #authenticator: Authenticator
+
+  constructor(options: UpstreamOptions) {
+    const { url, version, timeouts, maxConnections, clock, logger, metrics } = options
+    if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+      throw new TypeError(`Cannot use upstream with scheme "${url.protocol}": expected http or https`)
+    }
+    const name = options.name ?? url.host
+    this.name = name
+    this.#prefix = `${url.origin}${url.pathname.replace(/\/+$/, '')}/v2/`
+    this.#clock = clock
+    this.#transport = new Transport({
+      upstream: name,
+      userAgent: `entrepot/${version}`,
+      timeouts,
+      maxConnections,
+      onAnswer: (operation, code) => metrics.upstreamRequests.inc({ upstream: name, operation, code }),
+    })
+    this.#authenticator = new Authenticator({
+      upstream: name,
+      url: new URL(this.#prefix),
+      credentials: options.credentials ?? credentialsIn(url),
+      transport: this.#transport,
+      clock,
+      logger,
+    })
+  }
+
+  async statBlob(name: RepositoryName, digest: Digest, options: CallOptions = {}): Promise<Descriptor> {
+    const question = { operation: 'blob_stat', repository: name, path: `blobs/${digest}` } as const
+    const answer = await this.#ask({ ...question, method: 'HEAD' }, options)
+    // Registries refuse HEAD in several ways, and a URL signed for GET does so, too: GET is what counts then.
+    const isRefused = answer.status === 405 || answer.status === 401 || answer.status === 403
+    let size = answer.status === 200 ? contentLength(answer) : undefined
+    if (answer.status !== 200 && !isRefused)
+      throw await this.#refusal(answer, `stat blob "${digest}" of "${name}"`)
+    await discard(answer)
+    if (size === undefined) {
+      const body = await this.#openBlob({ ...question, method: 'GET' }, 0, options)
+      await body.dispose()
+      size = body.size
+    }
+    if (size === undefined) {
+      throw new UpstreamError(
+        'invalid',
+        this.name,
+        `Cannot stat blob "${digest}" of "${name}": size not told`,
+      )
+    }
+    return { mediaType: mediaTypes.octetStream, digest, size }
+  }
+
+  async openBlob(
+    name: RepositoryName,
+    digest: Digest,
+    options: CallOptions & { readonly start?: number } = {},
+  ): Promise<UpstreamBody> {
+    const { start = 0, signal } = options
+    const headers = start === 0 ? {} : { range: `bytes=${start}-` }
+    const path = `blobs/${digest}`
+    return await this.#openBlob(
+      { operation: 'blob_open', method: 'GET', repository: name, path, headers },
+      start,
+      { signal },
+    )
+  }
+
+  async manifest(
+    name: RepositoryName,
+    reference: Reference,
+    options: CallOptions & { readonly known?: Digest } = {},
+  ): Promise<Manifest | 'unchanged'> {
+    const { known, signal } = options
+    if (known !== undefined) {
+      const answer = await this.#headManifest(name, reference, { signal })
+      if (answer !== undefined && contentDigest(answer) === known) return 'unchanged'
+    }
+    const manifest = await this.#getManifest(name, reference, { signal })
+    return manifest.descriptor.digest === known ? 'unchanged' : manifest
+  }
+
+  async statManifest(
+    name: RepositoryName,
+    reference: Reference,
+    options: CallOptions = {},
+  ): Promise<Descriptor> {
+    const answer = await this.#headManifest(name, reference, options)
+    const descriptor = answer === undefined ? undefined : describeManifest(answer, reference)
+    return descriptor ?? (await this.#getManifest(name, reference, options)).descriptor
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close()
+  }
+
+  async #openBlob(question: Question, start: number, options: CallOptions): Promise<UpstreamBody> {
+    const answer = await this.#ask(question, options)
+    if (answer.status !== 200 && answer.status !== 206) {
+      throw await this.#refusal(answer, `open "${question.path}" of "${question.repository}"`)
+    }
+    return toUpstreamBody(answer, this.name, start, options)
+  }
+
+  /** Undefined where HEAD is refused as a method; the answer's body is done with. */
+  async #headManifest(
+    name: RepositoryName,
+    reference: Reference,
+    options: CallOptions,
+  ): Promise<HttpAnswer | undefined> {
+    const answer = await this.#ask(manifestQuestion('HEAD', name, reference), options)
+    if (answer.status !== 200 && answer.status !== 405) {
+      throw await this.#refusal(answer, `stat manifest "${formatReference(reference)}" of "${name}"`)
+    }
+    await discard(answer)
+    return answer.status === 405 ? undefined : answer
+  }
+
+  async #getManifest(name: RepositoryName, reference: Reference, options: CallOptions): Promise<Manifest> {
+    const answer = await this.#ask(manifestQuestion('GET', name, reference), options)
+    if (answer.status !== 200) {
+      throw await this.#refusal(answer, `get manifest "${formatReference(reference)}" of "${name}"`)
+    }
+    return await readManifest(answer, this.name, reference, options)
+  }
+
+  /** Asks as the upstream is known to want it, and at most once more as its 401 says. Any status is an answer. */
+  async #ask(question: Question, options: CallOptions): Promise<HttpAnswer> {
+    const { operation, method, repository, path, headers } = question
+    const url = new URL(`${this.#prefix}${repository}/${path}`)
+    const scope = `repository:${repository}:pull`
+    const first = await this.#authenticator.authorize(scope, options)
+    const request = { operation, method, url, headers }
+    const answer = await this.#transport.send({ ...request, authorization: first?.header }, options)
+    if (answer.status !== 401 || answer.redirected) return answer
+    await discard(answer)
+    const challenges = answer.headerLines('www-authenticate')
+    const second = await this.#authenticator.reauthorize(challenges, scope, first, options)
+    if (second === undefined) return answer
+    return await this.#transport.send({ ...request, authorization: second.header }, options)
+  }
+
+  #refusal(answer: HttpAnswer, action: string): Promise<UpstreamError> {
+    return refusal(answer, this.name, action, this.#clock)
+  }
+}
+
+function manifestQuestion(
+  method: 'GET' | 'HEAD',
+  repository: RepositoryName,
+  reference: Reference,
+): Question {
+  return {
+    operation: method === 'GET' ? 'manifest_get' : 'manifest_stat',
+    method,
+    repository,
+    path: `manifests/${formatReference(reference)}`,
+    headers: { accept: manifestMediaTypes.join(', ') },
+  }
+}
+
+function credentialsIn(url: URL): Credentials | undefined {
+  if (url.username === '') return undefined
+  return { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
+}

@@ -1,0 +1,198 @@
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  formatContentRange,
+  formatUploadRange,
+  parseContentRange,
+  parseRange,
+  parseUploadRange,
+} from '../../lib/oci/byte-range.ts'
+
+const ignored = { kind: 'ignored' } as const
+const unsatisfiable = { kind: 'unsatisfiable' } as const
+
+t.test('parseRange() ignores what RFC 9110 calls invalid', async t => {
+  const cases: readonly (readonly [header: string, why: string])[] = [
+    ['', 'empty'],
+    ['bytes', 'no set'],
+    ['bytes=', 'empty set'],
+    ['bytes=,', 'only commas'],
+    ['bytes=-', 'neither end'],
+    ['bytes=9-3', 'last byte before first'],
+    ['bytes=0-4,9-3', 'one of two is invalid'],
+    ['bytes=a-b', 'no numbers'],
+    ['bytes=1.5-2', 'a fraction'],
+    ['bytes=-1-2', 'a sign'],
+    ['bytes=0x1-0x2', 'hexadecimal'],
+    ['bytes=0-4;5-6', 'wrong separator'],
+    ['items=0-4', 'another unit'],
+    ['kbytes=0-4', 'a unit that ends alike'],
+    ['0-4', 'no unit'],
+    [`bytes=${Array.from({ length: 17 }, (_, i) => `${i * 10}-${i * 10}`).join()}`, '17 pieces'],
+    [`bytes=${'0-0,'.repeat(1_000)}`, 'a thousand specs'],
+  ]
+  for (const [header, why] of cases) t.same(parseRange(header, 1_000), ignored, why)
+})
+
+t.test('parseRange() tells a range that begins at or after the end from a malformed one', async t => {
+  const cases: readonly (readonly [header: string, sizeBytes: number])[] = [
+    ['bytes=10-', 10],
+    ['bytes=10-20', 10],
+    ['bytes=99-100,200-', 10],
+    ['bytes=-0', 10],
+    ['bytes=0-', 0],
+    ['bytes=0-0', 0],
+    ['bytes=-5', 0],
+    [`bytes=${'9'.repeat(30)}-`, 10],
+  ]
+  for (const [header, sizeBytes] of cases) {
+    t.same(parseRange(header, sizeBytes), unsatisfiable, `${header} of ${sizeBytes}`)
+  }
+})
+
+t.test('parseRange() reads first-last, first- and -length', async t => {
+  const cases: readonly (readonly [header: string, ranges: readonly (readonly [number, number])[]])[] = [
+    ['bytes=0-0', [[0, 1]]],
+    ['bytes=0-4', [[0, 5]]],
+    ['bytes=5-', [[5, 10]]],
+    ['bytes=9-', [[9, 10]]],
+    ['bytes=0-', [[0, 10]]],
+    ['bytes=-1', [[9, 10]]],
+    ['bytes=-10', [[0, 10]]],
+    ['bytes=-99', [[0, 10]]],
+    ['bytes=3-99', [[3, 10]]],
+    [`bytes=0-${'9'.repeat(30)}`, [[0, 10]]],
+    ['Bytes = 0-1', [[0, 2]]],
+    ['bytes=0 - 1', [[0, 2]]],
+    [
+      'bytes= 0-1 , 4-5 ,',
+      [
+        [0, 2],
+        [4, 6],
+      ],
+    ],
+    ['bytes=20-30,0-1', [[0, 2]]],
+  ]
+  for (const [header, pairs] of cases) {
+    const ranges = pairs.map(([start, end]) => ({ start, end }))
+    t.same(parseRange(header, 10), { kind: 'ranges', ranges }, header)
+  }
+})
+
+t.test('parseRange() sorts and merges what overlaps or touches', async t => {
+  const found = parseRange('bytes=6-7,0-2,2-3,4-4,-1', 10)
+
+  t.same(found, {
+    kind: 'ranges',
+    ranges: [
+      { start: 0, end: 5 },
+      { start: 6, end: 8 },
+      { start: 9, end: 10 },
+    ],
+  })
+})
+
+t.test('parseRange() covers exactly the bytes that were asked and exist', async t => {
+  const spec = fc.oneof(
+    fc.tuple(fc.nat(30), fc.nat(30)).map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const),
+    fc.nat(30).map(a => [a, undefined] as const),
+    fc.nat(30).map(length => [undefined, length] as const),
+  )
+  const property = fc.property(
+    fc.array(spec, { minLength: 1, maxLength: 12 }),
+    fc.nat(25),
+    (specs, sizeBytes) => {
+      const header = `bytes=${specs.map(([first, last]) => `${first ?? ''}-${last ?? ''}`).join(',')}`
+      const asked = Array.from({ length: sizeBytes }, (_, at) =>
+        specs.some(([first, last]) =>
+          first === undefined ? at >= sizeBytes - last : at >= first && at <= (last ?? Infinity),
+        ),
+      )
+
+      const verdict = parseRange(header, sizeBytes)
+
+      if (verdict.kind !== 'ranges') return verdict.kind === 'unsatisfiable' && !asked.includes(true)
+      const given = asked.map((_, at) => verdict.ranges.some(({ start, end }) => at >= start && at < end))
+      const apart = verdict.ranges.every(
+        ({ start }, i) => i === 0 || start > (verdict.ranges[i - 1]?.end ?? 0),
+      )
+      return apart && verdict.ranges.every(r => r.end <= sizeBytes) && given.join() === asked.join()
+    },
+  )
+
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 1_000 }))
+})
+
+t.test('parseRange() never throws, whatever the header', async t => {
+  const anything = fc.oneof(
+    fc.string(),
+    fc.string().map(text => `bytes=${text}`),
+  )
+
+  t.doesNotThrow(() =>
+    fc.assert(fc.property(anything, fc.nat(), (header, size) => void parseRange(header, size))),
+  )
+})
+
+t.test('parseUploadRange() rejects what is no range of bytes', async t => {
+  for (const header of [
+    '',
+    '5',
+    '-',
+    '5-',
+    '-5',
+    '9-3',
+    'a-b',
+    '0-4,6-7',
+    'items 0-4',
+    '0--1',
+    `0-${'9'.repeat(16)}`,
+  ]) {
+    t.throws(
+      () => parseUploadRange(header),
+      { name: 'RegistryError', code: 'RANGE_INVALID' },
+      JSON.stringify(header),
+    )
+  }
+})
+
+t.test('parseUploadRange() takes the end for inclusive, with and without HTTP dress', async t => {
+  t.same(parseUploadRange('0-0'), { start: 0, end: 1 })
+  t.same(parseUploadRange('5-9'), { start: 5, end: 10 })
+  t.same(parseUploadRange(' bytes 5-9/100 '), { start: 5, end: 10 })
+  t.same(parseUploadRange('bytes=5-9'), { start: 5, end: 10 })
+  t.same(parseUploadRange('5-9/*'), { start: 5, end: 10 })
+})
+
+t.test('formatUploadRange() answers 0-0 for nothing and for one byte', async t => {
+  t.equal(formatUploadRange(0), '0-0')
+  t.equal(formatUploadRange(1), '0-0')
+  t.equal(formatUploadRange(100), '0-99')
+})
+
+t.test('parseContentRange() knows an answer that cannot be trusted', async t => {
+  const headers = [
+    '',
+    'bytes */10',
+    '0-4/10',
+    'bytes 5-4/10',
+    'bytes 0-4',
+    'items 0-4/10',
+    'bytes 0-10/10',
+    'bytes 0-4/3',
+  ]
+  for (const header of headers) t.equal(parseContentRange(header), undefined, JSON.stringify(header))
+})
+
+t.test('parseContentRange() reads what formatContentRange() writes', async t => {
+  const property = fc.property(fc.nat(), fc.nat(), fc.nat(), (start, extra, after) => {
+    const range = { start, end: start + extra + 1 }
+    const total = range.end + after
+    const read = parseContentRange(formatContentRange(range, total))
+    return read?.start === range.start && read.end === range.end && read.total === total
+  })
+
+  t.doesNotThrow(() => fc.assert(property))
+  t.equal(formatContentRange({ start: 0, end: 5 }, 10), 'bytes 0-4/10')
+  t.same(parseContentRange('bytes 5-9/*'), { start: 5, end: 10, total: undefined })
+})

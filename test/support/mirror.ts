@@ -1,0 +1,155 @@
+// A mirror in the test's own process: stores on a temporary folder, the real upstream client and a fake upstream on
+// loopback. What a test needs to look at is handed out.
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import { buffer } from 'node:stream/consumers'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { systemClock, type Clock } from '../../lib/clock.ts'
+import { createLogger } from '../../lib/log.ts'
+import { createMetrics } from '../../lib/metrics.ts'
+import type { Digest } from '../../lib/oci/digest.ts'
+import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
+import { Fills, type FillEvent } from '../../lib/proxy/fills.ts'
+import { createPullThroughRegistry, type LookupEvent } from '../../lib/proxy/pull-through.ts'
+import { routeAllTo } from '../../lib/proxy/routing.ts'
+import { createLocalRegistry, type Stores } from '../../lib/registry/local.ts'
+import type { BlobBody } from '../../lib/registry/registry.ts'
+import { createBlobStore } from '../../lib/storage/blob-store.ts'
+import { createDescriptorCache } from '../../lib/storage/descriptor-cache.ts'
+import type { StorageDriver } from '../../lib/storage/driver/driver.ts'
+import { openDriver } from '../../lib/storage/driver/open.ts'
+import { createLinks } from '../../lib/storage/links.ts'
+import { createManifestStore } from '../../lib/storage/manifest-store.ts'
+import { createMirroredTags } from '../../lib/storage/mirrored-tags.ts'
+import { createTagStore } from '../../lib/storage/tag-store.ts'
+import { Uploads } from '../../lib/storage/uploads.ts'
+import { createUpstream } from '../../lib/upstream/client.ts'
+import { startFakeUpstream, type FakeUpstreamOptions } from './fake-upstream.ts'
+
+export interface MirrorOptions extends FakeUpstreamOptions {
+  readonly clock?: Clock
+  readonly tagTtlMs?: number
+  /** By what host the upstream goes: `docker.io` adds `library/`. */
+  readonly upstreamHost?: string
+  readonly wrapDriver?: (driver: StorageDriver) => StorageDriver
+}
+
+export const app = parseRepositoryName('team/app')
+
+export async function startMirror(t: Test, options: MirrorOptions = {}) {
+  const {
+    clock = systemClock,
+    tagTtlMs = 60_000,
+    upstreamHost = '127.0.0.1',
+    wrapDriver,
+    ...behaviour
+  } = options
+  const upstream = await startFakeUpstream(t, behaviour)
+  const logLines: string[] = []
+  const logger = createLogger({
+    level: 'debug',
+    formatter: 'json',
+    fields: {},
+    write: line => void logLines.push(line),
+  })
+  const metrics = createMetrics()
+  const root = t.testdir({})
+  const opened = await openDriver('filesystem', { rootdirectory: root, maxthreads: 100 }, { clock, metrics })
+  const driver = wrapDriver?.(opened) ?? opened
+  const stores = createStores(driver, clock)
+  const client = createUpstream({ url: upstream.url, clock, logger, metrics, version: 'test' })
+  const events: (FillEvent | LookupEvent)[] = []
+  const observe = (event: FillEvent | LookupEvent) => void events.push(event)
+  const fills = new Fills({ blobs: stores.blobs, clock, logger, observe })
+  const mirroredTags = createMirroredTags(driver)
+  const local = createLocalRegistry(stores, { allowDelete: true })
+  const registry = createPullThroughRegistry({
+    local,
+    stores,
+    mirroredTags,
+    fills,
+    routing: routeAllTo(client, upstreamHost),
+    clock,
+    logger,
+    tagTtlMs,
+    observe,
+  })
+  t.teardown(async () => {
+    await fills.drain(0)
+    await client.close()
+    await driver.close()
+  })
+  return {
+    upstream,
+    client,
+    registry,
+    local,
+    stores,
+    mirroredTags,
+    fills,
+    events,
+    logLines,
+    root,
+    driver,
+    repository: registry.repository(app),
+  }
+}
+
+export type Mirror = Awaited<ReturnType<typeof startMirror>>
+
+export function createStores(driver: StorageDriver, clock: Clock): Stores {
+  const cache = createDescriptorCache(1000)
+  const blobs = createBlobStore({ driver, cache })
+  const links = createLinks({ driver, cache })
+  return {
+    driver,
+    blobs,
+    links,
+    manifests: createManifestStore({ blobs, links }),
+    tags: createTagStore({ driver, concurrency: 4 }),
+    uploads: new Uploads({ driver, blobs, links, clock }),
+  }
+}
+
+/** Opens a blob of the mirrored repository and reads all of it. */
+export async function pull(mirror: Mirror, digest: Digest): Promise<Buffer> {
+  return buffer(await (await openBytes(mirror, digest)).read())
+}
+
+export async function openBytes(
+  mirror: Mirror,
+  digest: Digest,
+): Promise<Extract<BlobBody, { kind: 'bytes' }>> {
+  const body = await mirror.repository.blobs.open(digest)
+  if (body.kind !== 'bytes') throw new Error('expected bytes')
+  return body
+}
+
+/** Gives the event loop turns until `condition` holds; the test's own timeout is the limit. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn()
+}
+
+/** Every file under a folder that holds content, as paths relative to it. */
+export function filesBelow(root: string): string[] {
+  return fs
+    .readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => `${entry.parentPath}/${entry.name}`.slice(root.length + 1))
+    .toSorted()
+}
+
+/** Descriptors of this process that are open on files below `root`. */
+export function openDescriptorsBelow(root: string): number {
+  return fs.readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(root)
+    } catch {
+      return false
+    }
+  }).length
+}
+
+export const mebibyte = 1024 * 1024
+export const content = (sizeBytes: number) => randomBytes(sizeBytes)
