@@ -75,7 +75,9 @@ function logBrokenAnswer(logger: Logger, err: unknown, ctx?: Context): void {
 
 function isDisconnect(err: unknown): boolean {
   const { code, name } = err as { readonly code?: unknown; readonly name?: unknown }
-  return name === 'AbortError' || (typeof code === 'string' && disconnectCodes.has(code))
+  if (name === 'AbortError') return true
+  // HPE_…: the parser of what a client sends, which met its end too early.
+  return typeof code === 'string' && (disconnectCodes.has(code) || code.startsWith('HPE_'))
 }
 
 const disconnectCodes: ReadonlySet<string> = new Set([

@@ -14,6 +14,7 @@ export class RequestState {
   readonly match: Match
   grant: Grant | undefined
   readonly #res: ServerResponse
+  readonly #reports: (() => void)[] = []
   #gone: AbortController | undefined
 
   constructor(
@@ -24,6 +25,8 @@ export class RequestState {
     this.id = request.id
     this.startedAtMs = request.startedAtMs
     this.match = request.match
+    // One listener for all that want to know: Node warns of a leak at the eleventh, and streaming adds seven.
+    res.once('close', () => this.#closed())
   }
 
   /** Whether the connection has closed before the answer was complete. */
@@ -33,14 +36,19 @@ export class RequestState {
 
   /** Aborted when the request is abandoned. Made on first use: most requests end without anybody asking. */
   get signal(): AbortSignal {
-    if (this.#gone === undefined) {
-      const gone = new AbortController()
-      this.#gone = gone
-      const check = () => this.isAbandoned && gone.abort()
-      if (this.#res.destroyed) check()
-      else this.#res.once('close', check)
-    }
+    this.#gone ??= new AbortController()
+    if (this.isAbandoned) this.#gone.abort()
     return this.#gone.signal
+  }
+
+  /** Calls back once, when the response has been handed to the system or its connection is gone. */
+  whenClosed(report: () => void): void {
+    this.#reports.push(report)
+  }
+
+  #closed(): void {
+    if (this.isAbandoned) this.#gone?.abort()
+    for (const report of this.#reports) report()
   }
 }
 
@@ -55,6 +63,7 @@ export function queryValue(ctx: Context, name: string): string | undefined {
 export function answerEmpty(ctx: Context, status: number): void {
   ctx.body = null
   ctx.status = status
+  if (status !== 204 && status !== 304) ctx.set('Content-Length', '0')
 }
 
 /** Answers with JSON under the bare media type, which is how registry clients expect it. */

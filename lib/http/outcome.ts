@@ -20,7 +20,7 @@ export function whenClosed(ctx: Context, clock: Clock, report: (outcome: Outcome
   const { socket } = req
   const sentBefore = socket.bytesWritten
   const receivedBefore = socket.bytesRead
-  res.once('close', () => {
+  ctx.state.whenClosed(() => {
     const left = !res.writableFinished && res.errored === null
     const declaredSent = res.writableFinished ? bodyLength(ctx) : undefined
     const declaredReceived = req.complete ? requestLength(ctx) : undefined

@@ -12,7 +12,7 @@ import { HttpError } from './http-error.ts'
 export async function sendBlob(ctx: Context, body: BlobBody): Promise<void> {
   if (body.kind === 'redirect') {
     answerEmpty(ctx, 307)
-    ctx.set({ Location: body.location.href, 'Content-Type': mediaTypes.octetStream })
+    ctx.set('Location', body.location.href)
     return
   }
   if (isKnownToClient(ctx, body.digest)) return sendNotModified(ctx, body.digest)

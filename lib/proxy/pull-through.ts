@@ -15,7 +15,7 @@ import { pullThroughBlobs } from './pull-through-blobs.ts'
 import { pullThroughManifests } from './pull-through-manifests.ts'
 import { pullThroughTags } from './pull-through-tags.ts'
 import type { Route, Routing } from './routing.ts'
-import { SingleFlight } from './single-flight.ts'
+import { SingleFlight } from '../single-flight.ts'
 
 /** A question for mirrored content and where its answer came from. */
 export interface LookupEvent {

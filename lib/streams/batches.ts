@@ -13,7 +13,7 @@ export async function* batches(
   source: Readable,
   { signal }: CallOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
-  let failure: unknown
+  let failure: Error | undefined
   let ended = source.readableEnded
   let rouse: (() => void) | undefined
   const wake = () => rouse?.()
@@ -21,7 +21,7 @@ export async function* batches(
     ended = true
     wake()
   }
-  const onError = (err: unknown) => {
+  const onError = (err: Error) => {
     failure ??= err
     wake()
   }

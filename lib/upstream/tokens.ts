@@ -1,9 +1,9 @@
-// Bearer tokens by what they are for: kept until shortly before they expire, fetched once however many are waiting, bounded in
-// number. Failures are not kept: the next one who asks asks again.
+// Bearer tokens by what they are for: kept until shortly before they expire, fetched once however many are waiting,
+// bounded in number. Failures are not kept: the next one who asks asks again.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
-import { abortable } from '../keyed-lock.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
+import { SingleFlight } from '../single-flight.ts'
 
 export interface Token {
   readonly value: string
@@ -15,7 +15,7 @@ const maxTokens = 1_000
 export class Tokens {
   readonly #clock: Clock
   readonly #kept = new LRUCache<string, Token>({ max: maxTokens })
-  readonly #pending = new Map<string, Promise<Token>>()
+  readonly #fetches = new SingleFlight()
 
   constructor({ clock }: { readonly clock: Clock }) {
     this.#clock = clock
@@ -36,24 +36,12 @@ export class Tokens {
    * The result of `fetch`, shared by all who ask for the same key meanwhile. Aborting `signal` ends the waiting only,
    * since others may wait as well; `fetch` has to end by itself.
    */
-  async fetch(key: string, fetch: () => Promise<Token>, { signal }: CallOptions = {}): Promise<Token> {
-    let pending = this.#pending.get(key)
-    if (pending === undefined) {
-      pending = this.#keep(key, fetch)
-      // Everybody who waited may have left by the time it fails.
-      pending.catch(() => {})
-      this.#pending.set(key, pending)
-    }
-    return await abortable(pending, signal)
-  }
-
-  async #keep(key: string, fetch: () => Promise<Token>): Promise<Token> {
-    try {
+  async fetch(key: string, fetch: () => Promise<Token>, options: CallOptions = {}): Promise<Token> {
+    const keep = async () => {
       const token = await fetch()
       this.#kept.set(key, token)
       return token
-    } finally {
-      this.#pending.delete(key)
     }
+    return await this.#fetches.run(key, keep, options)
   }
 }

@@ -21,7 +21,10 @@ t.test('override() warns of variables that name no key of a section, and ignores
     'REGISTRY_SERVICE_HOST',
     'REGISTRY_VALIDATION_MANIFESTS_URL_ALLOW',
   ]
-  const { tree, warnings, problems } = overridden('{a: 1}', Object.fromEntries(names.map(name => [name, 'x'])))
+  const { tree, warnings, problems } = overridden(
+    '{a: 1}',
+    Object.fromEntries(names.map(name => [name, 'x'])),
+  )
 
   t.same(tree, { a: '1' })
   t.same(problems, [])
@@ -32,7 +35,12 @@ t.test('override() warns of variables that name no key of a section, and ignores
 })
 
 t.test('override() says nothing of other variables', async t => {
-  const environment = { REGISTRY_CONFIGURATION_PATH: '/etc/x.yml', PATH: '/bin', registry_http_addr: ':1', REGISTRYX: 'y' }
+  const environment = {
+    REGISTRY_CONFIGURATION_PATH: '/etc/x.yml',
+    PATH: '/bin',
+    registry_http_addr: ':1',
+    REGISTRYX: 'y',
+  }
 
   t.match(overridden('{a: 1}', environment), { tree: { a: '1' }, warnings: [], problems: [] })
 })
@@ -55,12 +63,32 @@ t.test('override() reports an index that a list does not reach, and a value that
 t.test('override() sets what the documentation says', async t => {
   const cases: readonly (readonly [string, string, Record<string, string>, unknown])[] = [
     ['a scalar', '{http: {addr: ":1"}}', { REGISTRY_HTTP_ADDR: ':2' }, { http: { addr: ':2' } }],
-    ['a section that is missing', '', { REGISTRY_HTTP_DEBUG_ADDR: ':2' }, { http: { debug: { addr: ':2' } } }],
+    [
+      'a section that is missing',
+      '',
+      { REGISTRY_HTTP_DEBUG_ADDR: ':2' },
+      { http: { debug: { addr: ':2' } } },
+    ],
     ['a section that is empty', 'http:', { REGISTRY_HTTP_ADDR: ':2' }, { http: { addr: ':2' } }],
-    ['a whole section', '{log: {level: info}}', { REGISTRY_LOG: '{formatter: json}' }, { log: { formatter: 'json' } }],
-    ['nothing', '{proxy: {remoteurl: "https://x"}}', { REGISTRY_PROXY_REMOTEURL: '' }, { proxy: { remoteurl: null } }],
+    [
+      'a whole section',
+      '{log: {level: info}}',
+      { REGISTRY_LOG: '{formatter: json}' },
+      { log: { formatter: 'json' } },
+    ],
+    [
+      'nothing',
+      '{proxy: {remoteurl: "https://x"}}',
+      { REGISTRY_PROXY_REMOTEURL: '' },
+      { proxy: { remoteurl: null } },
+    ],
     ['digits as text', '', { REGISTRY_PROXY_PASSWORD: '0123' }, { proxy: { password: '0123' } }],
-    ['a driver by name', '{storage: {inmemory: {}}}', { REGISTRY_STORAGE: 'filesystem' }, { storage: 'filesystem' }],
+    [
+      'a driver by name',
+      '{storage: {inmemory: {}}}',
+      { REGISTRY_STORAGE: 'filesystem' },
+      { storage: 'filesystem' },
+    ],
     [
       'parameters of a driver named so',
       '{storage: inmemory}',
@@ -132,7 +160,10 @@ t.test('override() leaves the tree that it is given as it is', async t => {
 })
 
 t.test('override() remembers which variable set a value', async t => {
-  const { origins } = overridden('', { REGISTRY_HTTP_ADDR: ':1', REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0: 'x' })
+  const { origins } = overridden('', {
+    REGISTRY_HTTP_ADDR: ':1',
+    REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0: 'x',
+  })
 
   t.same(
     [...origins],

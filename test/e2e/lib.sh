@@ -8,7 +8,7 @@ set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 SUT=${SUT:-$project/bin/registry}
 REFERENCE=${REFERENCE:-docker-registry}
-work=${TMPDIR:-/tmp}/entrepot-e2e-$$ # lower case, because podman makes image names of it
+work=${TMPDIR:-/tmp}/entrepot-e2e-$$-$(date +%s) # lower case, because podman makes image names of it
 mkdir "$work"
 declare -A own_pids=()
 check_number=0
@@ -192,5 +192,5 @@ push_blob() { # registry URL, repository, file, digest (default: its sha256)
 
 # How many lines of an access log have this method and a path that begins so.
 requests_in() { # log, method, path
-  grep -c -F "\"$2 $3" "$1" || true
+  grep -a -c -F "\"$2 $3" "$1" || true
 }

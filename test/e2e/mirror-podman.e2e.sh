@@ -24,7 +24,7 @@ check 'podman pulls one platform of an index through the mirror' podman_ pull -q
 digest=$(digest_of "$sut_url" library/hello latest)
 check 'podman pulls by digest through the mirror' podman_ pull -q "docker.io/library/hello@$digest"
 check_equal 'every blob was fetched once' \
-  "$(grep -o '"GET /v2/library/hello/blobs/[^ ]*' "$upstream_log" | sort | uniq -c | awk '{ print $1 }' | sort -u)" 1
+  "$(grep -a -o '"GET /v2/library/hello/blobs/[^ ]*' "$upstream_log" | sort | uniq -c | awk '{ print $1 }' | sort -u)" 1
 
 stop "$upstream_pid"
 podman_ rmi -a -f >/dev/null

@@ -29,7 +29,7 @@ check_equal 'then the push wins' "$(digest_of "$sut_url" team/other 1)" "$image_
 check 'a mirrored image is copied to a name of ours' skopeo_copy "docker://$sut_host/library/hello:1" "docker://$sut_host/private/hello:1"
 check_equal 'the copy has the digest' "$(digest_of "$sut_url" private/hello 1)" "$image_a"
 
-sent=$(grep -E '"(POST|PUT|PATCH|DELETE) ' "$upstream_log" | grep -v 'skopeo/' || true)
+sent=$(grep -a -E '"(POST|PUT|PATCH|DELETE) ' "$upstream_log" | grep -v 'skopeo/' || true)
 check_equal 'nothing was pushed upstream by the mirror' "$sent" ''
 stop "$sut_pid"
 start_registry sut "$SUT" "$work/sut" "$mirror"

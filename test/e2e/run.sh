@@ -19,9 +19,9 @@ for scenario in "${scenarios[@]}"; do
   started=$SECONDS status=0
   timeout --kill-after=20 "$limit" bash "$here/$scenario" 2>&1 | tee "$output" || status=$?
   [ "$status" = 0 ] || echo "not ok - $scenario ended with status $status" | tee -a "$output"
-  passed=$((passed + $(grep -c '^ok ' "$output" || true)))
-  failed=$((failed + $(grep -c '^not ok ' "$output" || true)))
-  skipped=$((skipped + $(grep -c '^skip ' "$output" || true)))
+  passed=$((passed + $(grep -ac '^ok ' "$output" || true)))
+  failed=$((failed + $(grep -ac '^not ok ' "$output" || true)))
+  skipped=$((skipped + $(grep -ac '^skip ' "$output" || true)))
   echo "# $((SECONDS - started)) s"
 done
 

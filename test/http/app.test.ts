@@ -19,7 +19,10 @@ function failing(err: unknown): (local: Registry) => Registry {
 }
 
 t.test('createApp() tells nothing of a failure of its own, and logs it with its stack', async t => {
-  for (const err of [new StorageError('disk /secret/path is broken', '/secret/path'), new TypeError('a bug')]) {
+  for (const err of [
+    new StorageError('disk /secret/path is broken', '/secret/path'),
+    new TypeError('a bug'),
+  ]) {
     const { url, logLines } = await startApp(t, { wrap: failing(err) })
 
     const res = await fetch(`${url}/v2/foo/manifests/v1`)
@@ -72,38 +75,41 @@ t.test('createApp() sends configured headers with every answer', async t => {
   }
 })
 
-t.test('createApp() answers 401 with the challenge and what was wanted, and 403 where that is denied', async t => {
-  const wants: (readonly Access[])[] = []
-  const access: AccessController = {
-    authorize(credentials, wanted) {
-      wants.push(wanted)
-      if (credentials.authorization === undefined) {
-        return Promise.reject(new UnauthorizedError('Bearer realm="https://auth.example"', { wanted }))
-      }
-      return Promise.reject(new RegistryError('DENIED', 'Cannot do that'))
-    },
-  }
-  const { url } = await startApp(t, { access })
+t.test(
+  'createApp() answers 401 with the challenge and what was wanted, and 403 where that is denied',
+  async t => {
+    const wants: (readonly Access[])[] = []
+    const access: AccessController = {
+      authorize(credentials, wanted) {
+        wants.push(wanted)
+        if (credentials.authorization === undefined) {
+          return Promise.reject(new UnauthorizedError('Bearer realm="https://auth.example"', { wanted }))
+        }
+        return Promise.reject(new RegistryError('DENIED', 'Cannot do that'))
+      },
+    }
+    const { url } = await startApp(t, { access })
 
-  const res = await fetch(`${url}/v2/foo/bar/manifests/v1`)
-  const base = await fetch(`${url}/v2/`)
-  const denied = await fetch(`${url}/v2/foo/manifests/v1`, { headers: { Authorization: 'Basic eDp5' } })
+    const res = await fetch(`${url}/v2/foo/bar/manifests/v1`)
+    const base = await fetch(`${url}/v2/`)
+    const denied = await fetch(`${url}/v2/foo/manifests/v1`, { headers: { Authorization: 'Basic eDp5' } })
 
-  t.equal(res.status, 401)
-  t.equal(res.headers.get('www-authenticate'), 'Bearer realm="https://auth.example"')
-  t.equal(res.headers.get('docker-distribution-api-version'), 'registry/2.0')
-  const { errors } = (await res.json()) as ErrorBody
-  t.same(errors, [
-    {
-      code: 'UNAUTHORIZED',
-      message: 'authentication required',
-      detail: [{ Type: 'repository', Class: '', Name: 'foo/bar', Action: 'pull' }],
-    },
-  ])
-  t.same(((await base.json()) as ErrorBody).errors[0]?.detail, null)
-  t.equal(denied.status, 403)
-  t.same(await codesOf(denied), ['DENIED'])
-})
+    t.equal(res.status, 401)
+    t.equal(res.headers.get('www-authenticate'), 'Bearer realm="https://auth.example"')
+    t.equal(res.headers.get('docker-distribution-api-version'), 'registry/2.0')
+    const { errors } = (await res.json()) as ErrorBody
+    t.same(errors, [
+      {
+        code: 'UNAUTHORIZED',
+        message: 'authentication required',
+        detail: [{ Type: 'repository', Class: '', Name: 'foo/bar', Action: 'pull' }],
+      },
+    ])
+    t.same(((await base.json()) as ErrorBody).errors[0]?.detail, null)
+    t.equal(denied.status, 403)
+    t.same(await codesOf(denied), ['DENIED'])
+  },
+)
 
 t.test('createApp() asks for the access that each endpoint needs', async t => {
   const wants: string[] = []
@@ -151,9 +157,15 @@ t.test('createApp() writes one access line per request, without secrets', async 
   await pushBlob(url, 'foo', 'x')
   logLines.length = 0
 
-  const headers = { 'User-Agent': 'tester', 'X-Request-Id': 'from-proxy-1', 'X-Forwarded-For': '192.0.2.7, 10.0.0.1' }
+  const headers = {
+    'User-Agent': 'tester',
+    'X-Request-Id': 'from-proxy-1',
+    'X-Forwarded-For': '192.0.2.7, 10.0.0.1',
+  }
   await (await fetch(`${url}/v2/foo/blobs/${sha256('x')}?_state=hidden&ns=docker.io`, { headers })).text()
-  await (await fetch(`${url}/v2/foo/blobs/${sha256('y')}`, { headers: { 'X-Request-Id': 'not an id' } })).text()
+  await (
+    await fetch(`${url}/v2/foo/blobs/${sha256('y')}`, { headers: { 'X-Request-Id': 'not an id' } })
+  ).text()
 
   t.equal(logLines.length, 2)
   const [hit, miss] = logLines
@@ -184,7 +196,11 @@ t.test('createApp() counts requests by endpoint, and bytes of their bodies', asy
 
   const text = await metrics.registry.metrics()
 
-  const values = (pattern: RegExp) => text.split('\n').filter(line => pattern.test(line)).map(line => Number(line.split(' ').at(-1)))
+  const values = (pattern: RegExp) =>
+    text
+      .split('\n')
+      .filter(line => pattern.test(line))
+      .map(line => Number(line.split(' ').at(-1)))
   t.same(values(/^registry_http_requests_total\{handler="manifest",code="200",method="get"\}/), [1])
   t.same(values(/^registry_http_requests_total\{handler="manifest",code="404",method="head"\}/), [1])
   t.same(values(/^registry_http_requests_total\{handler="unknown",code="404",method="get"\}/), [1])

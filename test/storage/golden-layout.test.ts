@@ -36,14 +36,14 @@ function goldenBlob(digest: Digest): Buffer {
 
 /** What distribution writes and we do not, or under a name of its own: see fixtures/README.md. */
 function comparable(tree: Map<string, string>): Record<string, string> {
-  return Object.fromEntries(
+  return Object.fromEntries<string>(
     [...tree]
       .filter(([file]) => !file.includes('/hashstates/') && !file.includes('/_layers/sha512/'))
-      .map(([file, content]) => [
+      .map(([file, content]): [string, string] => [
         file.replace(/\/_uploads\/[^/]+\//, '/_uploads/ID/'),
         file.endsWith('/startedat') ? content.replace(/\d/g, '0') : content,
       ])
-      .toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
   )
 }
 

@@ -80,9 +80,10 @@ onEachDriver(
       })),
     })
 
-    await t.rejects(manifests.checkReferences(name, parseManifest(index)), {
-      digests: [digestOf(lost), blobOnly.digest],
-    })
+    await t.rejects(
+      manifests.checkReferences(name, parseManifest(index)),
+      new ReferencesUnknownError([digestOf(lost), blobOnly.digest]),
+    )
   },
 )
 

@@ -162,7 +162,7 @@ onEachDriver(t, 'TagStore behaves like a Map, whatever is done to it', async (t,
     }
   })
 
-  await fc.assert(property, { numRuns: 40 })
+  await fc.assert(property, { numRuns: 25 })
   t.pass()
 })
 

@@ -1,5 +1,5 @@
 // The two paths that tell a client whom it talks to: `/v2/`, where it tries its credentials, and `/`, for probes.
-import { answerJson, type Context } from '../context.ts'
+import { answerEmpty, answerJson, type Context } from '../context.ts'
 import type { RegistryEndpoint } from '../endpoint.ts'
 
 export const baseEndpoints: readonly RegistryEndpoint[] = [
@@ -9,8 +9,7 @@ export const baseEndpoints: readonly RegistryEndpoint[] = [
 
 async function answerAlive(ctx: Context): Promise<void> {
   ctx.set('Cache-Control', 'no-cache')
-  ctx.body = null
-  ctx.status = 200
+  answerEmpty(ctx, 200)
 }
 
 async function answerBase(ctx: Context): Promise<void> {

@@ -9,7 +9,8 @@ const digest = sha256(content)
 
 t.test('POST ?digest= refuses content that does not match and leaves nothing behind', async t => {
   const { url, driver } = await startApp(t)
-  const post = (query: string) => fetch(`${url}/v2/foo/blobs/uploads/?${query}`, { method: 'POST', body: content })
+  const post = (query: string) =>
+    fetch(`${url}/v2/foo/blobs/uploads/?${query}`, { method: 'POST', body: content })
 
   for (const query of [`digest=${sha256('other')}`, 'digest=sha256:abc']) {
     const res = await post(query)
@@ -74,7 +75,9 @@ t.test('POST ?mount= links a blob of another repository', async t => {
   const { url } = await startApp(t)
   await pushBlob(url, 'some/source', content)
 
-  const res = await fetch(`${url}/v2/foo/blobs/uploads/?mount=${digest}&from=some%2Fsource`, { method: 'POST' })
+  const res = await fetch(`${url}/v2/foo/blobs/uploads/?mount=${digest}&from=some%2Fsource`, {
+    method: 'POST',
+  })
 
   t.equal(res.status, 201)
   t.equal(res.headers.get('location'), `${url}/v2/foo/blobs/${digest}`)

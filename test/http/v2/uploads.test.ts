@@ -116,7 +116,11 @@ t.test('an upload takes chunks with and without ranges and a last one with PUT',
   t.equal(status.status, 204)
   t.equal(status.headers.get('range'), '0-4')
   const stream = new Blob([' up']).stream()
-  const third = await fetch(locationOf(status), { method: 'PATCH', body: stream, duplex: 'half' } as RequestInit)
+  const third = await fetch(locationOf(status), {
+    method: 'PATCH',
+    body: stream,
+    duplex: 'half',
+  } as RequestInit)
   t.equal(third.status, 202)
   t.equal(third.headers.get('range'), '0-7')
 
@@ -134,7 +138,11 @@ t.test('PUT honours a Content-Range', async t => {
   const { url } = await startApp(t)
   const location = locationOf(await patch(await startUpload(url, 'foo'), 'hello '))
   const last = (range: string) =>
-    fetch(`${location}&digest=${digest}`, { method: 'PUT', body: 'upload', headers: { 'Content-Range': range } })
+    fetch(`${location}&digest=${digest}`, {
+      method: 'PUT',
+      body: 'upload',
+      headers: { 'Content-Range': range },
+    })
 
   const wrong = await last('0-5')
   t.equal(wrong.status, 416)
@@ -191,6 +199,9 @@ t.test('Location follows what proxies in front say, and http.relativeurls', asyn
   const headers = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'outside.example' }
   const start = (address: string) => fetch(`${address}/v2/foo/blobs/uploads/`, { method: 'POST', headers })
 
-  t.match(locationOf(await start(`${url}/reg`)), /^https:\/\/outside\.example\/reg\/v2\/foo\/blobs\/uploads\//)
+  t.match(
+    locationOf(await start(`${url}/reg`)),
+    /^https:\/\/outside\.example\/reg\/v2\/foo\/blobs\/uploads\//,
+  )
   t.match(locationOf(await start(relative.url)), /^\/v2\/foo\/blobs\/uploads\//)
 })

@@ -36,6 +36,22 @@ export function bytesOf(body: BlobBody): Extract<BlobBody, { kind: 'bytes' }> {
   return body
 }
 
+/** What is missing where nothing may be deleted; the suite wants a registry that allows it. */
+export async function removeBlob({ blobs }: Repository, digest: Digest): Promise<void> {
+  if (blobs.remove === undefined) throw new TypeError('Cannot run the suite: registry deletes nothing')
+  await blobs.remove(digest)
+}
+
+export async function removeManifest({ manifests }: Repository, digest: Digest): Promise<void> {
+  if (manifests.remove === undefined) throw new TypeError('Cannot run the suite: registry deletes nothing')
+  await manifests.remove(digest)
+}
+
+export async function removeTag({ tags }: Repository, tag: string): Promise<void> {
+  if (tags.remove === undefined) throw new TypeError('Cannot run the suite: registry deletes nothing')
+  await tags.remove(parseTag(tag))
+}
+
 export function json(content: object): Buffer {
   return Buffer.from(JSON.stringify(content))
 }

@@ -2,9 +2,18 @@
 import type { Test } from 'tap'
 import { digestOf } from '../../../lib/oci/digest.ts'
 import { ManifestUnknownError } from '../../../lib/oci/errors.ts'
-import { digestReference, parseTag } from '../../../lib/oci/reference.ts'
+import { digestReference } from '../../../lib/oci/reference.ts'
 import { parseRepositoryName } from '../../../lib/oci/repository-name.ts'
-import { app, other, pushBlob, pushManifest, tagged, type Open } from './content.ts'
+import {
+  app,
+  other,
+  pushBlob,
+  pushManifest,
+  removeManifest,
+  removeTag,
+  tagged,
+  type Open,
+} from './content.ts'
 
 export function tagSuite(t: Test, open: Open): void {
   void t.test('TagService.list() of a repository that never had a tag: NAME_UNKNOWN', async t => {
@@ -34,12 +43,12 @@ export function tagSuite(t: Test, open: Open): void {
     const { digest } = await pushManifest(repository, 'one', 'same')
     await pushManifest(repository, 'two', 'same')
 
-    await repository.tags.remove?.(parseTag('one'))
+    await removeTag(repository, 'one')
 
     await t.rejects(repository.manifests.get(tagged('one')), ManifestUnknownError)
-    await t.rejects(repository.tags.remove?.(parseTag('one')), ManifestUnknownError)
+    await t.rejects(removeTag(repository, 'one'), ManifestUnknownError)
     t.equal((await repository.manifests.get(tagged('two'))).descriptor.digest, digest)
-    await repository.tags.remove?.(parseTag('two'))
+    await removeTag(repository, 'two')
     t.same(await repository.tags.list({}), { items: [], more: false }, 'the repository stays known')
     t.equal((await repository.manifests.get(digestReference(digest))).descriptor.digest, digest)
   })
@@ -48,8 +57,8 @@ export function tagSuite(t: Test, open: Open): void {
     const repository = (await open(t)).repository(app)
     await pushManifest(repository, 'one')
 
-    await t.rejects(repository.tags.remove?.(parseTag('two')), ManifestUnknownError)
-    await t.rejects(repository.manifests.remove?.(digestOf(Buffer.from('x'))), ManifestUnknownError)
+    await t.rejects(removeTag(repository, 'two'), ManifestUnknownError)
+    await t.rejects(removeManifest(repository, digestOf(Buffer.from('x'))), ManifestUnknownError)
   })
 
   void t.test('Registry.repositories() lists those with manifests, page by page', async t => {

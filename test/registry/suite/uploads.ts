@@ -4,7 +4,7 @@ import { digestOf } from '../../../lib/oci/digest.ts'
 import { BlobUnknownError, DigestMismatchError, SizeMismatchError } from '../../../lib/oci/errors.ts'
 import { createUploadId } from '../../../lib/oci/upload-id.ts'
 import { bodyOf, brokenBodyOf } from '../../support/stores.ts'
-import { app, other, pushBlob, readBlob, uploadsOf, type Open } from './content.ts'
+import { app, other, pushBlob, readBlob, removeBlob, uploadsOf, type Open } from './content.ts'
 
 const bytes = Buffer.from('0123456789')
 const digest = digestOf(bytes)
@@ -100,7 +100,7 @@ export function uploadSuite(t: Test, open: Open): void {
       digest,
       size: 6,
     })
-    await from.blobs.remove?.(digest)
+    await removeBlob(from, digest)
     t.equal(String(await readBlob(to, digest)), 'shared')
   })
 }

@@ -17,6 +17,7 @@ import { filesystemSection, type FilesystemConfig } from './config.ts'
 import { makingDirectory, syncDirectories } from './directories.ts'
 import { fileInfo } from './file-info.ts'
 import { openReader, readWhole } from './reader.ts'
+import { RecentFiles } from './recent-files.ts'
 import {
   closeFile,
   errorCode,
@@ -41,6 +42,7 @@ export const filesystemFactory: DriverFactory<FilesystemConfig> = {
 export class FilesystemDriver implements StorageDriver {
   readonly name = 'filesystem'
   readonly #root: string
+  readonly #recent = new RecentFiles()
 
   constructor(rootDirectory: string) {
     this.#root = resolve(rootDirectory)
@@ -67,7 +69,7 @@ export class FilesystemDriver implements StorageDriver {
 
   async readAll(path: StoragePath, options: CallOptions = {}): Promise<Buffer> {
     try {
-      return await readWhole(this.#file(path), path, options)
+      return await readWhole(this.#file(path), path, { ...options, recent: this.#recent })
     } catch (err) {
       throw storageFailure('read', path, err)
     }

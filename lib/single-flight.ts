@@ -1,6 +1,6 @@
 // Work that many ask for at once is done once. Nothing is remembered after it settled.
-import { abortable } from '../keyed-lock.ts'
-import type { CallOptions } from '../oci/descriptor.ts'
+import { abortable } from './keyed-lock.ts'
+import type { CallOptions } from './oci/descriptor.ts'
 
 export class SingleFlight {
   readonly #inFlight = new Map<string, Promise<unknown>>()

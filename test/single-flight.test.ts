@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { SingleFlight } from '../../lib/proxy/single-flight.ts'
-import { hold } from '../support/stores.ts'
+import { SingleFlight } from '../lib/single-flight.ts'
+import { hold } from './support/stores.ts'
 
 t.test('SingleFlight.run() gives one failure to all who wait, and forgets it', async t => {
   const flights = new SingleFlight()
