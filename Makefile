@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 programs := registry digest registry-api-descriptor-template
 sources := $(shell find lib bin -name '*.ts')
 installed := node_modules/.package-lock.json
-node := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 version := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 revision := $(shell git describe --always --abbrev=12 --match= --dirty 2>/dev/null || echo unknown)
@@ -31,7 +31,7 @@ build: $(programs:%=bin/%) ## bundle each program into one executable file
 	@echo "+ binaries"
 
 bin/%: bin/%.ts $(sources) package.json Makefile $(wildcard .git/logs/HEAD) $(installed)
-	@$(node) esbuild $< --bundle --outfile=$@ --platform=node --target=node20 --format=esm --keep-names \
+	@esbuild $< --bundle --outfile=$@ --platform=node --target=node20 --format=esm --keep-names \
 	  --minify-syntax --minify-whitespace --legal-comments=none --log-level=warning \
 	  --banner:js='$(banner)' --define:ENTREPOT_VERSION='"$(version)"' --define:ENTREPOT_REVISION='"$(revision)"'
 	@chmod +x $@
@@ -54,15 +54,15 @@ ci: validate test ## validate, then test
 
 .PHONY: validate
 validate: $(installed) ## check types, lint, format, unused exports and layers
-	$(node) tsc --project .
-	$(node) eslint .
-	$(node) prettier --check --log-level warn .
-	$(node) knip
-	$(node) tap run --disable-coverage test/layers.test.ts
+	tsc --project .
+	eslint .
+	prettier --check --log-level warn .
+	knip
+	tap run --disable-coverage test/layers.test.ts
 
 .PHONY: test
 test: $(installed) ## run the unit tests
-	$(node) tap run
+	tap run
 
 .PHONY: e2e
 e2e: all ## run the built program against other programs' clients and registries

@@ -1,7 +1,7 @@
 // One HTTP or HTTPS server with our limits: it listens, answers what is not even HTTP, and stops without cutting
 // answers short. Requests themselves have no time limit, since a layer may take hours; only headers do.
 import { readFile, lstat, unlink } from 'node:fs/promises'
-import http, { type RequestListener, type Server } from 'node:http'
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import https from 'node:https'
 import { connect, Server as NetServer } from 'node:net'
 import { once } from 'node:events'
@@ -42,12 +42,15 @@ const options: https.ServerOptions = {
 }
 const handshakeTimeoutMs = 10_000
 
+/** Answers a request; what goes wrong is its own business. */
+export type Handle = (req: IncomingMessage, res: ServerResponse) => Promise<void>
+
 /** Listens; rejects, with nothing left open, if it cannot. */
-export async function listen(handle: RequestListener, { addr, net, tls }: ListenOptions): Promise<Listener> {
+export async function listen(handle: Handle, { addr, net, tls }: ListenOptions): Promise<Listener> {
   const server = tls === undefined ? http.createServer(options) : https.createServer(await secured(tls))
   const connections = new Connections()
   connections.watch(server, tls !== undefined)
-  server.on('request', handle)
+  server.on('request', (req, res) => void handle(req, res))
   server.on('clientError', (err: NodeJS.ErrnoException, socket) => {
     if (socket.writable && !connections.isBusy(socket)) refuse(err, socket)
     else socket.destroy()

@@ -127,13 +127,16 @@ function stacksOf(err: Error): string {
 
 /** An error and its causes, outermost first; a chain that bites its own tail ends there. */
 function causesOf(err: unknown): readonly unknown[] {
-  const chain: unknown[] = []
-  for (let at = err; at !== undefined && !chain.includes(at);) {
-    chain.push(at)
-    if (at instanceof AggregateError && at.cause === undefined) chain.push(...(at.errors as unknown[]))
-    at = at instanceof Error ? at.cause : undefined
-  }
+  const chain: unknown[] = [err]
+  for (const at of chain) chain.push(...causesAt(at).filter(cause => !chain.includes(cause)))
   return chain
+}
+
+/** An AggregateError (no address of a host answered) has several. */
+function causesAt(err: unknown): readonly unknown[] {
+  if (!(err instanceof Error)) return []
+  const several = err instanceof AggregateError ? (err.errors as readonly unknown[]) : []
+  return err.cause === undefined ? several : [err.cause, ...several]
 }
 
 /** Turns pino's line into logrus' text form: time, level and message, then the other keys in order. */

@@ -60,7 +60,7 @@ export function createApp(deps: AppDeps): Koa {
   app.use(standardHeaders(settings.headers))
   app.use(authorizeAndHandle(access))
   app.on('error', (err: unknown, ctx?: Context) => logBrokenAnswer(logger, err, ctx))
-  return app as Koa
+  return app
 }
 
 /**

@@ -24,5 +24,5 @@ export function setNextPage(ctx: Context, page: PageOf<string>): void {
   const last = page.items.at(-1)
   if (!page.more || last === undefined) return
   const query = new URLSearchParams({ last, n: String(page.items.length) })
-  ctx.set('Link', `<${ctx.path}?${query}>; rel="next"`)
+  ctx.set('Link', `<${ctx.path}?${query.toString()}>; rel="next"`)
 }

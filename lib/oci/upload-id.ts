@@ -16,7 +16,10 @@ export function createUploadId(): UploadId {
 /** Throws RegistryError BLOB_UPLOAD_UNKNOWN: what is not a session's name names no session. */
 export function parseUploadId(text: string): UploadId {
   if (!grammar.test(text)) {
-    throw new RegistryError('BLOB_UPLOAD_UNKNOWN', `Cannot find upload session "${text.slice(0, 80)}": not a UUID`)
+    throw new RegistryError(
+      'BLOB_UPLOAD_UNKNOWN',
+      `Cannot find upload session "${text.slice(0, 80)}": not a UUID`,
+    )
   }
   return text as UploadId
 }

@@ -70,7 +70,7 @@ export class Fill implements GrowingContent {
   #wasPresent = false
   #isLinked = false
   #readers = 0
-  #waiting: (() => void)[] = []
+  readonly #waiting = new Set<() => void>()
 
   constructor(deps: FillDeps, request: FillRequest) {
     this.#deps = deps
@@ -140,7 +140,7 @@ export class Fill implements GrowingContent {
     for (;;) {
       const readable = this.#bytesReadable()
       if (readable > position || this.#outcome !== undefined) return readable
-      await abortable(new Promise<void>(resolve => this.#waiting.push(resolve)), signal)
+      await this.#wokenUp(signal)
     }
   }
 
@@ -284,10 +284,20 @@ export class Fill implements GrowingContent {
     if (this.#outcome !== undefined && this.#readers === 0) await this.#writer?.release()
   }
 
+  async #wokenUp(signal: AbortSignal | undefined): Promise<void> {
+    let resume = () => {}
+    const woken = new Promise<void>(resolve => (resume = resolve))
+    this.#waiting.add(resume)
+    try {
+      await abortable(woken, signal)
+    } finally {
+      this.#waiting.delete(resume)
+    }
+  }
+
   #wake(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const resume of waiting) resume()
+    for (const resume of this.#waiting) resume()
+    this.#waiting.clear()
   }
 }
 

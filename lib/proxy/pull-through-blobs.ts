@@ -61,7 +61,7 @@ export function pullThroughBlobs(context: PullThroughContext): PullThroughBlobs 
         digest,
         {
           open: (start, signal) => upstream.openBlob(route.name, digest, { start, signal }),
-          expectedSize: context.knownSizes.of(digest),
+          expectedSize: context.knownSizes.of(mirrored.name, digest),
           askSize: async signal => (await upstream.statBlob(route.name, digest, { signal })).size,
           claim: { name: mirrored.name, link: () => link(digest) },
         },

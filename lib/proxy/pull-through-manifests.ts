@@ -42,7 +42,7 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
 
   async function keep(manifest: Manifest): Promise<void> {
     await stores.manifests.store(mirrored.name, manifest.bytes, manifest.descriptor.digest)
-    context.knownSizes.learnFrom(manifest)
+    context.knownSizes.learnFrom(mirrored.name, manifest)
   }
 
   async function byDigest(digest: Digest, options?: CallOptions): Promise<ServedManifest> {
@@ -52,7 +52,7 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
       (mirrored === hosted ? undefined : await here(mirrored.manifests, reference, options))
     observe({ kind: 'lookup', type: 'manifest', outcome: found === undefined ? 'miss' : 'hit' })
     if (found !== undefined) {
-      context.knownSizes.learnFrom(found)
+      context.knownSizes.learnFrom(mirrored.name, found)
       return found
     }
     const fetch = async () => {

@@ -51,7 +51,7 @@ export function createLinks({ driver, cache = noDescriptorCache }: LinksDeps): L
   }
 }
 
-/** The digest in a link file; undefined if there is no such file. A file that holds no digest is a StorageError. */
+/** The digest in a link file; undefined if there is no such file. CorruptLinkError. */
 export async function readLink(
   driver: StorageDriver,
   path: StoragePath,
@@ -64,8 +64,17 @@ export async function readLink(
     if (err instanceof PathNotFoundError) return undefined
     throw err
   }
-  if (!isDigest(text)) throw new StorageError(`Cannot follow link "${path}": it holds no digest`, path)
+  if (!isDigest(text)) throw new CorruptLinkError(path)
   return text
+}
+
+/** A link file that holds no digest. */
+export class CorruptLinkError extends StorageError {
+  override readonly name = 'CorruptLinkError'
+
+  constructor(path: StoragePath) {
+    super(`Cannot follow link "${path}": it holds no digest`, path)
+  }
 }
 
 /** Whether there is a link file, be it a broken one: those must go on being removable. */

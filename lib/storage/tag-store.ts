@@ -6,7 +6,7 @@ import { isTag, type Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { PathNotFoundError, type StorageDriver } from './driver/driver.ts'
 import { baseName, layout } from './layout.ts'
-import { hasLink, readLink } from './links.ts'
+import { CorruptLinkError, hasLink, readLink } from './links.ts'
 
 export interface TagStore {
   /** What the tag means now; undefined if there is no such tag. */
@@ -59,10 +59,15 @@ export function createTagStore({ driver, concurrency }: TagStoreDeps): TagStore 
       const found: Tag[] = []
       const worker = async () => {
         for (let tag = waiting.pop(); tag !== undefined; tag = waiting.pop()) {
-          if ((await resolve(name, tag, options)) === digest) found.push(tag)
+          try {
+            if ((await resolve(name, tag, options)) === digest) found.push(tag)
+          } catch (err) {
+            // A link that holds no digest points to nothing, and must not keep a manifest from being deleted.
+            if (!(err instanceof CorruptLinkError)) throw err
+          }
         }
       }
-      await Promise.all(Array.from({ length: concurrency }, worker))
+      await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker))
       return found.toSorted(byBytes)
     },
   }

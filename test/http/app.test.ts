@@ -12,7 +12,7 @@ function failing(err: unknown): (local: Registry) => Registry {
     ...local,
     repository: name => {
       const repository = local.repository(name)
-      const fail = () => Promise.reject(err as Error)
+      const fail = () => Promise.reject(err)
       return { ...repository, manifests: { ...repository.manifests, get: fail, stat: fail } }
     },
   })

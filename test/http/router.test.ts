@@ -25,7 +25,7 @@ function endpoint(name: string, method: Endpoint['method'], path: string): Endpo
       if (params !== undefined)
         Object.assign(ctx.state, { reached: ` ${params.name} ${params.argument}`.trimEnd() })
     },
-  } as Endpoint
+  }
 }
 
 const endpoints = [

@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import t from 'tap'
 import { createUrlBuilder, parseForwarded, type UrlSettings } from '../../lib/http/url-builder.ts'
 import { parseDigest } from '../../lib/oci/digest.ts'
@@ -10,7 +11,7 @@ const name = parseRepositoryName('foo/bar')
 
 function urlFor(headers: Readonly<Record<string, string>>, settings: Partial<UrlSettings> = {}): string {
   const urls = createUrlBuilder({ host: undefined, prefix: '', relativeUrls: false, ...settings })
-  const req = { headers, socket: {} } as IncomingMessage
+  const req = Object.assign(new IncomingMessage(new Socket()), { headers })
   return urls.blob(req, name, digest).replace(`/v2/foo/bar/blobs/${digest}`, '')
 }
 

@@ -3,9 +3,9 @@ import t from 'tap'
 import { digestOf } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { createDescriptorCache } from '../../lib/storage/descriptor-cache.ts'
-import { StorageError, type StorageDriver } from '../../lib/storage/driver/driver.ts'
+import type { StorageDriver } from '../../lib/storage/driver/driver.ts'
 import { layout } from '../../lib/storage/layout.ts'
-import { createLinks, readLink } from '../../lib/storage/links.ts'
+import { CorruptLinkError, createLinks, readLink } from '../../lib/storage/links.ts'
 import { filesIn, hold, hooked, onEachDriver, openTestDriver, type DriverCall } from '../support/stores.ts'
 
 const name = parseRepositoryName('team/app')
@@ -27,8 +27,8 @@ for (const text of [
     const driver = await openTestDriver(t, 'inmemory')
     await driver.writeAll(path, Buffer.from(text))
 
-    await t.rejects(readLink(driver, path), StorageError)
-    await t.rejects(cachedLinks(driver).resolve(name, 'layer', digest), StorageError)
+    await t.rejects(readLink(driver, path), CorruptLinkError)
+    await t.rejects(cachedLinks(driver).resolve(name, 'layer', digest), CorruptLinkError)
   })
 }
 

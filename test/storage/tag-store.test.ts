@@ -4,7 +4,7 @@ import t from 'tap'
 import { digestOf } from '../../lib/oci/digest.ts'
 import { parseTag, type Tag } from '../../lib/oci/reference.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
-import { StorageError } from '../../lib/storage/driver/driver.ts'
+import { CorruptLinkError } from '../../lib/storage/links.ts'
 import { layout } from '../../lib/storage/layout.ts'
 import { createTagStore } from '../../lib/storage/tag-store.ts'
 import { filesIn, hooked, onEachDriver, openTestDriver } from '../support/stores.ts'
@@ -30,7 +30,7 @@ onEachDriver(
     const tags = createTagStore({ driver, concurrency: 4 })
     await driver.writeAll(layout.tagCurrent(name, latest), Buffer.from('rubbish'))
 
-    await t.rejects(tags.resolve(name, latest), StorageError)
+    await t.rejects(tags.resolve(name, latest), CorruptLinkError)
     t.equal(await tags.remove(name, latest), true)
     t.same(await tags.list(name), [])
 

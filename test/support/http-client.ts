@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
-import { connect, type AddressInfo, type Socket } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import type { AccessController } from '../../lib/auth/access-controller.ts'
 import { allowEverything } from '../../lib/auth/none.ts'
@@ -62,7 +62,8 @@ export async function startApp(t: Test, options: AppOptions = {}) {
     clock: systemClock,
     settings: { ...defaults, ...options.settings },
   })
-  const server = http.createServer(app.callback())
+  const handle = app.callback()
+  const server = http.createServer((req, res) => void handle(req, res))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => {
     server.closeAllConnections()
@@ -186,7 +187,7 @@ export async function openSocket(t: Test, port: number) {
     return received
   }
   return {
-    socket: socket as Socket,
+    socket: socket,
     write: (text: string) => void socket.write(text, 'latin1'),
     until,
     ended: async () => {

@@ -13,18 +13,13 @@ import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { Fills, type FillEvent } from '../../lib/proxy/fills.ts'
 import { createPullThroughRegistry, type LookupEvent } from '../../lib/proxy/pull-through.ts'
 import { routeAllTo } from '../../lib/proxy/routing.ts'
-import { createLocalRegistry, type Stores } from '../../lib/registry/local.ts'
+import { createLocalRegistry } from '../../lib/registry/local.ts'
 import type { BlobBody } from '../../lib/registry/registry.ts'
-import { createBlobStore } from '../../lib/storage/blob-store.ts'
-import { createDescriptorCache } from '../../lib/storage/descriptor-cache.ts'
 import type { StorageDriver } from '../../lib/storage/driver/driver.ts'
 import { openDriver } from '../../lib/storage/driver/open.ts'
-import { createLinks } from '../../lib/storage/links.ts'
-import { createManifestStore } from '../../lib/storage/manifest-store.ts'
 import { createMirroredTags } from '../../lib/storage/mirrored-tags.ts'
-import { createTagStore } from '../../lib/storage/tag-store.ts'
-import { Uploads } from '../../lib/storage/uploads.ts'
 import { createUpstream } from '../../lib/upstream/client.ts'
+import { createStores } from './stores.ts'
 import { startFakeUpstream, type FakeUpstreamOptions } from './fake-upstream.ts'
 
 export interface MirrorOptions extends FakeUpstreamOptions {
@@ -57,7 +52,7 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
   const root = t.testdir({})
   const opened = await openDriver('filesystem', { rootdirectory: root, maxthreads: 100 }, { clock, metrics })
   const driver = wrapDriver?.(opened) ?? opened
-  const stores = createStores(driver, clock)
+  const stores = createStores(driver, { clock })
   const client = createUpstream({ url: upstream.url, clock, logger, metrics, version: 'test' })
   const events: (FillEvent | LookupEvent)[] = []
   const observe = (event: FillEvent | LookupEvent) => void events.push(event)
@@ -97,20 +92,6 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
 }
 
 export type Mirror = Awaited<ReturnType<typeof startMirror>>
-
-export function createStores(driver: StorageDriver, clock: Clock): Stores {
-  const cache = createDescriptorCache(1000)
-  const blobs = createBlobStore({ driver, cache })
-  const links = createLinks({ driver, cache })
-  return {
-    driver,
-    blobs,
-    links,
-    manifests: createManifestStore({ blobs, links }),
-    tags: createTagStore({ driver, concurrency: 4 }),
-    uploads: new Uploads({ driver, blobs, links, clock }),
-  }
-}
 
 /** Opens a blob of the mirrored repository and reads all of it. */
 export async function pull(mirror: Mirror, digest: Digest): Promise<Buffer> {

@@ -12,7 +12,8 @@ async function startDebugApp(t: Test, driver: StorageDriver, enabled = true): Pr
   const logger = createLogger({ level: 'info', formatter: 'json', fields: {}, write: () => {} })
   const metrics = createMetrics()
   const app = createDebugApp({ driver, metrics, logger, prometheus: { enabled, path: '/metrics' } })
-  const server = http.createServer(app.callback())
+  const handle = app.callback()
+  const server = http.createServer((req, res) => void handle(req, res))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => server.close())
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -21,7 +22,7 @@ async function startDebugApp(t: Test, driver: StorageDriver, enabled = true): Pr
 t.test('GET /debug/health answers 503 and what is wrong when the store does not answer', async t => {
   const driver = await openTestDriver(t, 'inmemory')
   const broken = { ...driver, stat: () => Promise.reject(new StorageError('the disk is gone', '/')) }
-  const url = await startDebugApp(t, broken as StorageDriver)
+  const url = await startDebugApp(t, broken)
 
   const res = await fetch(`${url}/debug/health`)
 

@@ -135,7 +135,7 @@ t.test('PUT manifest answers 413 to more than 4 MiB, announced or not', async t 
     body: new Blob([body]).stream(),
     duplex: 'half',
     headers,
-  } as RequestInit)
+  })
 
   for (const res of [announced, chunked]) {
     t.equal(res.status, 413)

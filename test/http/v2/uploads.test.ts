@@ -120,7 +120,7 @@ t.test('an upload takes chunks with and without ranges and a last one with PUT',
     method: 'PATCH',
     body: stream,
     duplex: 'half',
-  } as RequestInit)
+  })
   t.equal(third.status, 202)
   t.equal(third.headers.get('range'), '0-7')
 
