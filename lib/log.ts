@@ -24,10 +24,13 @@ export interface LoggerOptions {
 export const requestContext = new AsyncLocalStorage<{ readonly requestId: string }>()
 
 const censored = '[redacted]'
-const secretKeys = [
-  ...['authorization', 'Authorization', 'proxy-authorization', 'cookie', 'set-cookie'],
+const secretKeys = new Set([
+  ...['authorization', 'proxy-authorization', 'cookie', 'set-cookie'],
   ...['password', 'secret', 'token', 'access_token', 'refresh_token'],
-]
+])
+const deepestSecret = 5
+/** What a child logger is given passes by formatters; serializers see it. */
+const censorsForChildren = Object.fromEntries([...secretKeys].map(key => [key, () => censored]))
 
 /** Makes a logger of its own; nothing is shared between two. */
 export function createLogger({ level, formatter, fields, write }: LoggerOptions): Logger {
@@ -38,9 +41,11 @@ export function createLogger({ level, formatter, fields, write }: LoggerOptions)
       level,
       base: { ...fields },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: label => ({ level: label === 'warn' ? 'warning' : label }) },
-      serializers: { err: serializeError, error: serializeError },
-      redact: { paths: secretKeys.flatMap(atAnyDepth), censor: censored },
+      formatters: {
+        level: label => ({ level: label === 'warn' ? 'warning' : label }),
+        log: fields => withoutSecrets(fields),
+      },
+      serializers: { ...censorsForChildren, err: serializeError, error: serializeError },
       mixin() {
         const context = requestContext.getStore()
         return context === undefined ? {} : { 'http.request.id': context.requestId }
@@ -88,9 +93,27 @@ function decode(text: string): string {
   }
 }
 
-function atAnyDepth(key: string): string[] {
-  const part = `["${key}"]`
-  return [part, `*${part}`, `*.*${part}`]
+/**
+ * The fields with secrets censored, in plain objects below them, too; the same object where there are none. pino's own
+ * `redact` took ten times as long as all the rest of a line (27 µs of 29).
+ */
+function withoutSecrets(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
+  let copy: Record<string, unknown> | undefined
+  for (const [key, value] of Object.entries(fields)) {
+    const shown = secretKeys.has(key.toLowerCase()) ? censored : censorBelow(value, depth)
+    if (shown === value) continue
+    copy ??= { ...fields }
+    copy[key] = shown
+  }
+  return copy ?? fields
+}
+
+function censorBelow(value: unknown, depth: number): unknown {
+  const isPlain =
+    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  return isPlain && depth < deepestSecret
+    ? withoutSecrets(value as Record<string, unknown>, depth + 1)
+    : value
 }
 
 /** Asynchronous, so that a slow reader of our stderr does not stop the process; pino flushes it at exit. */

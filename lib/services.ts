@@ -133,6 +133,10 @@ function createMirror(
   const { clock, logger, metrics, version } = deps
   const { remoteurl, username, password } = proxy
   const credentials = username === undefined || password === undefined ? undefined : { username, password }
+  for (const type of ['blob', 'manifest'] as const) {
+    for (const counter of [metrics.proxyRequests, metrics.proxyHits, metrics.proxyMisses])
+      counter.inc({ type }, 0)
+  }
   const client = createUpstream({ url: remoteurl, credentials, clock, logger, metrics, version })
   const upstream = withCircuit(client, { clock, logger })
   const fills = new Fills({ blobs: stores.blobs, clock, logger, observe: event => countFill(metrics, event) })

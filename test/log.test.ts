@@ -94,8 +94,10 @@ t.test('createLogger() censors values under telling keys', async t => {
     'two',
   )
   logger.child({ password: 's3cret' }).info('child')
+  logger.info({ a: { b: { c: { d: { e: { Token: 's3cret' } } } } } }, 'deep')
 
-  t.equal(objects().length, 4)
+  t.equal(objects().length, 5)
+  t.equal(secrets.token, 's3cret')
   t.notMatch(JSON.stringify(objects()), /s3cret/)
   t.match(objects()[1], { headers: { authorization: '[redacted]' } })
 })

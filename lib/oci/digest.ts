@@ -56,9 +56,12 @@ export class Hasher {
     return this.#bytes
   }
 
-  update(chunk: Uint8Array): void {
-    this.#hash.update(chunk)
-    this.#bytes += chunk.length
+  /** One chunk, or several in their order. */
+  update(content: Uint8Array | readonly Uint8Array[]): void {
+    for (const chunk of content instanceof Uint8Array ? [content] : content) {
+      this.#hash.update(chunk)
+      this.#bytes += chunk.length
+    }
   }
 
   /** The digest of what was hashed so far; the hasher goes on being usable. */

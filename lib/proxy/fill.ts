@@ -19,6 +19,7 @@ import { algorithmOf, Hasher, type Digest } from '../oci/digest.ts'
 import { BlobUnknownError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore, BlobWriter } from '../storage/blob-store.ts'
+import { sizeOf } from '../streams/batches.ts'
 import { tail, type GrowingContent } from '../streams/tail.ts'
 import { UpstreamError } from '../upstream/errors.ts'
 import type { UpstreamBody } from '../upstream/upstream.ts'
@@ -70,6 +71,8 @@ export class Fill implements GrowingContent {
   #wasPresent = false
   #isLinked = false
   #readers = 0
+  /** What was stored last, for the readers that keep up: it need not be read back. */
+  #latest: { readonly start: number; readonly batch: readonly Uint8Array[] } | undefined
   readonly #waiting = new Set<() => void>()
 
   constructor(deps: FillDeps, request: FillRequest) {
@@ -91,6 +94,7 @@ export class Fill implements GrowingContent {
         this.#outcome = outcome
         if (outcome.kind === 'failed') onFailed(outcome.error)
         this.#wake()
+        this.#latest = undefined
         await this.#releaseIfUnused()
         return outcome
       })
@@ -145,6 +149,8 @@ export class Fill implements GrowingContent {
   }
 
   async readAt(position: number, maxBytes: number, options?: CallOptions): Promise<Buffer> {
+    const piece = this.#latestAt(position)
+    if (piece !== undefined) return piece.subarray(0, maxBytes)
     const writer = this.#writer
     if (writer?.readWritten === undefined)
       throw new TypeError(`Cannot read fill of "${this.digest}": not readable`)
@@ -154,6 +160,18 @@ export class Fill implements GrowingContent {
   /** Ends the transfer at once; readers err. */
   stop(reason: Error): void {
     this.#stopping.abort(reason)
+  }
+
+  #latestAt(position: number): Buffer | undefined {
+    if (this.#latest === undefined || position < this.#latest.start) return undefined
+    let { start } = this.#latest
+    for (const piece of this.#latest.batch) {
+      const end = start + piece.length
+      if (position < end)
+        return Buffer.from(piece.buffer, piece.byteOffset + position - start, end - position)
+      start = end
+    }
+    return undefined
   }
 
   /** The last byte is withheld until everything is verified, so that a bad body can only ever end short. */
@@ -226,12 +244,14 @@ export class Fill implements GrowingContent {
   ): Promise<UpstreamError | undefined> {
     try {
       for await (const batch of body) {
-        if (this.#size !== undefined && writer.bytesWritten + batch.length > this.#size)
-          throw tooLong(this.digest, this.#size)
+        const start = writer.bytesWritten
+        const size = sizeOf(batch)
+        if (this.#size !== undefined && start + size > this.#size) throw tooLong(this.digest, this.#size)
         const written = writer.write(batch, { signal })
         this.#hasher.update(batch)
         await written
-        this.#deps.onProgress(batch.length)
+        this.#latest = { start, batch }
+        this.#deps.onProgress(size)
         this.#wake()
       }
     } catch (err) {

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { parseContentRange } from '../oci/byte-range.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
-import { batches } from '../streams/batches.ts'
+import { batches, sizeOf, type Batch } from '../streams/batches.ts'
 import { brokenBody, type HttpAnswer } from './answer.ts'
 import { UpstreamError } from './errors.ts'
 import type { UpstreamBody } from './upstream.ts'
@@ -69,16 +69,17 @@ async function* read(
   start: number,
   { size, skip }: Extent,
   { signal }: CallOptions,
-): AsyncGenerator<Uint8Array, void, undefined> {
+): AsyncGenerator<Batch, void, undefined> {
   const expected = size === undefined ? undefined : size - start
   const body: Readable = answer.body
   let unwanted = skip
   let received = 0
   try {
     for await (const batch of batches(body, { signal })) {
-      const wanted = batch.subarray(Math.min(unwanted, batch.length))
-      unwanted -= batch.length - wanted.length
-      received += wanted.length
+      const wanted = unwanted === 0 ? batch : skipBytes(batch, unwanted)
+      const wantedBytes = sizeOf(wanted)
+      unwanted -= sizeOf(batch) - wantedBytes
+      received += wantedBytes
       if (expected !== undefined && received > expected)
         throw new Error(`more than the ${expected} bytes announced`)
       if (wanted.length > 0) yield wanted
@@ -91,4 +92,15 @@ async function* read(
   } finally {
     body.destroy()
   }
+}
+
+/** What is left of a batch without its first bytes; at most all of them. */
+function skipBytes(batch: Batch, bytes: number): Batch {
+  const rest: Buffer[] = []
+  let skip = bytes
+  for (const piece of batch) {
+    if (piece.length > skip) rest.push(piece.subarray(skip))
+    skip = Math.max(0, skip - piece.length)
+  }
+  return rest
 }

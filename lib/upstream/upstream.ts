@@ -35,8 +35,8 @@ export interface Upstream {
   close(): Promise<void>
 }
 
-/** A body under way: bytes from `start` on, no matter in what chunks. Breaking off errs; it never just ends early. */
-export interface UpstreamBody extends AsyncIterable<Uint8Array> {
+/** A body under way: bytes from `start` on, in batches of chunks. Breaking off errs; it never just ends early. */
+export interface UpstreamBody extends AsyncIterable<readonly Uint8Array[]> {
   /** Size of the whole blob in bytes, if the headers told. */
   readonly size: number | undefined
   /** Frees the connection; idempotent, also fine after the end. */

@@ -154,9 +154,10 @@ function failingOnce(inner: StorageDriver) {
         get bytesWritten() {
           return writer.bytesWritten
         },
-        async write(chunk, opts) {
-          if (!isArmed) return writer.write(chunk, opts)
+        async write(content, opts) {
+          if (!isArmed) return writer.write(content, opts)
           isArmed = false
+          const chunk = content instanceof Uint8Array ? content : Buffer.concat(content)
           await writer.write(chunk.subarray(0, chunk.length / 2), opts)
           throw new Error('no space left')
         },

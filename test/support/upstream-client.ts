@@ -57,7 +57,7 @@ export function silentLogger(write: (line: string) => void = () => {}) {
 
 export async function readAll(body: UpstreamBody): Promise<Buffer> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
+  for await (const batch of body) chunks.push(...batch)
   return Buffer.concat(chunks)
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
+import { sizeOf } from '../../lib/streams/batches.ts'
 import { digestOf } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { readAll, startClient, upstreamError } from '../support/upstream-client.ts'
@@ -65,7 +66,7 @@ t.test('UpstreamBody errs when the connection breaks off, chunked or not', async
     let received = 0
 
     const reading = (async () => {
-      for await (const chunk of body) received += chunk.length
+      for await (const batch of body) received += sizeOf(batch)
     })()
 
     await t.rejects(reading, upstreamError('unavailable', { status: 200 }))

@@ -6,7 +6,7 @@ import { ManifestUnknownError, RegistryError } from '../../oci/errors.ts'
 import { maxManifestBytes } from '../../oci/manifest.ts'
 import { isTag, parseReference, type Reference } from '../../oci/reference.ts'
 import type { Registry } from '../../registry/registry.ts'
-import { batches } from '../../streams/batches.ts'
+import { batches, sizeOf } from '../../streams/batches.ts'
 import { entityTag, isKnownToClient } from '../conditional.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
@@ -24,12 +24,12 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
     const { manifests } = registry.repository(params.name)
     const { signal } = ctx.state
     if (ctx.method === 'HEAD') {
-      const descriptor = await manifests.stat(reference, { signal })
-      setManifestHeaders(ctx, descriptor)
+      const { stale, ...descriptor } = await manifests.stat(reference, { signal })
+      setManifestHeaders(ctx, descriptor, stale)
       return
     }
-    const { descriptor, bytes } = await manifests.get(reference, { signal })
-    if (setManifestHeaders(ctx, descriptor)) ctx.body = bytes
+    const { descriptor, bytes, stale } = await manifests.get(reference, { signal })
+    if (setManifestHeaders(ctx, descriptor, stale)) ctx.body = bytes
   }
 
   async function put(ctx: Context, { name, argument }: Params): Promise<void> {
@@ -63,7 +63,11 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
 }
 
 /** Sets the headers of GET and HEAD and the status; false if the client has the manifest already (304). */
-function setManifestHeaders(ctx: Context, { digest, mediaType, size }: Descriptor): boolean {
+function setManifestHeaders(
+  ctx: Context,
+  { digest, mediaType, size }: Descriptor,
+  stale: string | undefined,
+): boolean {
   const known = isKnownToClient(ctx, digest)
   if (known) answerEmpty(ctx, 304)
   else {
@@ -71,6 +75,8 @@ function setManifestHeaders(ctx: Context, { digest, mediaType, size }: Descripto
     ctx.set({ 'Content-Type': mediaType, 'Content-Length': String(size) })
   }
   ctx.set({ 'Docker-Content-Digest': digest, ETag: entityTag(digest) })
+  // RFC 7234, 5.5.1: 110 is "Response is Stale".
+  if (stale !== undefined) ctx.set('Warning', `110 - "stale: ${stale}"`)
   return !known
 }
 
@@ -84,10 +90,10 @@ async function readManifest(req: IncomingMessage, options: CallOptions): Promise
   if (Number(req.headers['content-length'] ?? 0) > maxManifestBytes) throw tooLarge()
   const parts: Buffer[] = []
   let length = 0
-  for await (const part of batches(req, options)) {
-    length += part.length
+  for await (const batch of batches(req, options)) {
+    length += sizeOf(batch)
     if (length > maxManifestBytes) throw tooLarge()
-    parts.push(part)
+    parts.push(...batch)
   }
   return Buffer.concat(parts, length)
 }

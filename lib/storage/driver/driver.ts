@@ -64,8 +64,11 @@ export interface StorageDriver {
 export interface FileWriter {
   /** Bytes in the file so far, those of earlier writers included; all of them can be read with readWritten(). */
   readonly bytesWritten: number
-  /** Settles when the store has taken the chunk: that is the backpressure. The caller must not change the chunk before. */
-  write(chunk: Uint8Array, options?: CallOptions): Promise<void>
+  /**
+   * Writes one chunk, or several in their order. Settles when the store has taken them: that is the backpressure. The
+   * caller must not change them before.
+   */
+  write(content: Uint8Array | readonly Uint8Array[], options?: CallOptions): Promise<void>
   /**
    * Capability: up to `maxBytes` of what was written, from `position`; at least one byte if `position` is below
    * bytesWritten. Goes on working after commit() or move() until release().

@@ -171,7 +171,8 @@ async function writeNew(file: string, content: Uint8Array, durable: boolean): Pr
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
   const { result: fd, changed } = await makingDirectory(file, () => openFile(file, flags))
   try {
-    for (let offset = 0; offset < content.length;) offset += await writeSome(fd, content, offset, offset)
+    for (let offset = 0; offset < content.length;)
+      offset += await writeSome(fd, [content.subarray(offset)], offset)
     if (durable) await syncFile(fd)
   } catch (err) {
     await unlink(file).catch(() => {})

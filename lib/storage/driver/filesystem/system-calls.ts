@@ -32,11 +32,9 @@ export function readSome(
 }
 
 /** Returns how many bytes went: fewer than given when a disk fills up. */
-export function writeSome(fd: number, chunk: Uint8Array, offset: number, position: number): Promise<number> {
+export function writeSome(fd: number, chunks: readonly Uint8Array[], position: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.write(fd, chunk, offset, chunk.length - offset, position, (err, count) =>
-      err ? reject(err) : resolve(count),
-    )
+    fs.writev(fd, chunks, position, (err, count) => (err ? reject(err) : resolve(count)))
   })
 }
 

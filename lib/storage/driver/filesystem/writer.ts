@@ -64,14 +64,15 @@ export class FilesystemWriter implements FileWriter {
     return this.#bytesWritten
   }
 
-  async write(chunk: Uint8Array, options: CallOptions = {}): Promise<void> {
+  async write(content: Uint8Array | readonly Uint8Array[], options: CallOptions = {}): Promise<void> {
     options.signal?.throwIfAborted()
     await this.#call('write', async fd => {
       this.#mustBeWriting('write')
-      for (let offset = 0; offset < chunk.length;) {
-        const count = await writeSome(fd, chunk, offset, this.#bytesWritten)
-        offset += count
+      let left = content instanceof Uint8Array ? [content] : content
+      while (left.length > 0) {
+        const count = await writeSome(fd, left, this.#bytesWritten)
         this.#bytesWritten += count
+        left = after(left, count)
       }
     })
   }
@@ -138,4 +139,14 @@ export class FilesystemWriter implements FileWriter {
     const { path } = this.#opened
     throw new StorageError(`Cannot ${action} "${path}": writer is ${this.#state}`, path)
   }
+}
+
+/** The chunks without the `count` bytes that went. */
+function after(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let skip = count
+  for (const [index, chunk] of chunks.entries()) {
+    if (skip < chunk.length) return [chunk.subarray(skip), ...chunks.slice(index + 1)]
+    skip -= chunk.length
+  }
+  return []
 }

@@ -25,10 +25,10 @@ export class InMemoryWriter implements FileWriter {
     return this.#opened.file.size
   }
 
-  async write(chunk: Uint8Array, options: CallOptions = {}): Promise<void> {
+  async write(content: Uint8Array | readonly Uint8Array[], options: CallOptions = {}): Promise<void> {
     options.signal?.throwIfAborted()
     this.#mustBeWriting('write')
-    this.#opened.file.append(chunk)
+    for (const chunk of content instanceof Uint8Array ? [content] : content) this.#opened.file.append(chunk)
     this.#opened.file.modifiedAtMs = this.#opened.clock.now()
   }
 

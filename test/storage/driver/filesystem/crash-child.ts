@@ -1,5 +1,5 @@
 // Replaces the file /dir/file below argv[2] with argv[4] bytes, and kills its process at the moment that argv[3]
-// names: `<call>:<n>` before the n-th such system call, `write:half` in the middle of the first one.
+// names: `<call>:<n>` before the n-th such system call, `writev:half` in the middle of the first one.
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { at, pattern } from '../suite.ts'
@@ -20,17 +20,18 @@ function dyingAt<A extends unknown[], R>(run: (...args: A) => R): (...args: A) =
   }
 }
 
-if (moment === 'write:half') {
+if (moment === 'writev:half') {
   Object.assign(fs, {
-    write(fd: number, chunk: Uint8Array, offset: number, length: number, position: number) {
-      fs.writeSync(fd, chunk, offset, Math.floor(length / 2), position)
+    writev(fd: number, chunks: readonly Uint8Array[], position: number) {
+      const all = Buffer.concat(chunks)
+      fs.writeSync(fd, all, 0, Math.floor(all.length / 2), position)
       die()
     },
   })
 } else if (call === 'rename') {
   Object.assign(fs.promises, { rename: dyingAt(fs.promises.rename) })
 } else {
-  for (const name of ['open', 'write', 'fsync', 'close'] as const) {
+  for (const name of ['open', 'writev', 'fsync', 'close'] as const) {
     if (call === name) Object.assign(fs, { [name]: dyingAt(fs[name] as (...args: unknown[]) => unknown) })
   }
 }

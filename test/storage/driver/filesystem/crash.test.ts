@@ -23,8 +23,8 @@ const newBytes = 700_001
 
 const moments: readonly (readonly [moment: string, left: 'old' | 'new', why: string])[] = [
   ['open:1', 'old', 'before anything'],
-  ['write:1', 'old', 'an empty temporary file'],
-  ['write:half', 'old', 'half a temporary file'],
+  ['writev:1', 'old', 'an empty temporary file'],
+  ['writev:half', 'old', 'half a temporary file'],
   ['fsync:1', 'old', 'written, not synced'],
   ['close:1', 'old', 'synced, not renamed'],
   ['rename:1', 'old', 'closed, not renamed'],

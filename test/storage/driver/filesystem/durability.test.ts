@@ -53,7 +53,7 @@ void t.test('move() syncs the target directory and the parents of new directorie
 void t.test('writeAll() that fails removes its temporary file and keeps the old file', async t => {
   const { driver, failNext } = watched(t)
   await driver.writeAll(at('/file'), Buffer.from('old'))
-  for (const call of ['write', 'fsync'] as const) {
+  for (const call of ['writev', 'fsync'] as const) {
     failNext(call)
 
     await t.rejects(driver.writeAll(at('/file'), pattern(1000)), {
@@ -74,11 +74,12 @@ void t.test('FileWriter.write() goes on after a short write', async t => {
   shorten(1000)
 
   const writer = await driver.openWriter(at('/file'))
-  await writer.write(pattern(10_001))
+  const bytes = pattern(10_001)
+  await writer.write([bytes.subarray(0, 10), bytes.subarray(10, 1500), bytes.subarray(1500)])
   await writer.commit()
   await writer.release()
 
-  t.ok((await driver.readAll(at('/file'))).equals(pattern(10_001)))
+  t.ok((await driver.readAll(at('/file'))).equals(bytes))
 })
 
 void t.test('FileWriter.cancel() removes the file after a commit() that failed', async t => {
@@ -117,7 +118,7 @@ interface Watched {
   /** What was synced since the last time, in order of the names. */
   synced(): readonly string[]
   /** The next such call fails with ENOSPC. */
-  failNext(call: 'write' | 'fsync'): void
+  failNext(call: 'writev' | 'fsync'): void
   /** From now on no write takes more than so many bytes. */
   shorten(bytes: number): void
   /** The next read waits until the returned function is called. */
@@ -126,7 +127,7 @@ interface Watched {
 
 function watched(t: Test): Watched {
   const root = t.testdir()
-  const { fsync, read, write } = fs
+  const { fsync, read, writev } = fs
   let names: string[] = []
   let failing: string | undefined
   let most = Infinity
@@ -149,15 +150,15 @@ function watched(t: Test): Watched {
       )
       fsync(fd, done)
     },
-    write(fd: number, chunk: Uint8Array, offset: number, length: number, position: number, done: () => void) {
-      const failure = fails('write') as (Error & (() => void)) | undefined
-      if (failure) return (done as (err: Error) => void)(failure)
-      write(fd, chunk, offset, Math.min(length, most), position, done)
+    writev(fd: number, chunks: readonly Uint8Array[], position: number, done: Parameters<typeof writev>[3]) {
+      const failure = fails('writev')
+      if (failure) return done(failure, 0, [])
+      writev(fd, most === Infinity ? chunks : [Buffer.concat(chunks).subarray(0, most)], position, done)
     },
   })
   syncBuiltinESMExports()
   t.teardown(() => {
-    Object.assign(fs, { fsync, read, write })
+    Object.assign(fs, { fsync, read, writev })
     syncBuiltinESMExports()
   })
   return {
