@@ -28,7 +28,7 @@ export async function* batches(
 ): AsyncGenerator<Batch, void, undefined> {
   let kept: Buffer[] = []
   let keptBytes = 0
-  let failure: unknown
+  let failure: Error | undefined
   let ended = source.readableEnded
   let rouse: (() => void) | undefined
   const wake = () => rouse?.()
@@ -43,7 +43,7 @@ export async function* batches(
     ended = true
     wake()
   }
-  const onError = (err: unknown) => {
+  const onError = (err: Error) => {
     failure ??= err
     wake()
   }
