@@ -12,7 +12,14 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 version := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 revision := $(shell git describe --always --abbrev=12 --match= --dirty 2>/dev/null || echo unknown)
 # Packages in CommonJS call require() for modules of Node; an ES module has to make its own.
-banner := import { createRequire } from "node:module"; const require = createRequire(import.meta.url);
+#
+# The file is a shell script and a module at once: the shell starts Node with a larger thread pool, since with the usual
+# four threads a few slow flushes to disk would hold up every read. Node has its pool before a module's first line runs.
+define banner
+":" //; exec env UV_THREADPOOL_SIZE="$${UV_THREADPOOL_SIZE:-16}" node "$$0" "$$@"
+import { createRequire } from "node:module"; const require = createRequire(import.meta.url);
+endef
+export banner
 
 ##@ Build
 
@@ -33,7 +40,7 @@ build: $(programs:%=bin/%) ## bundle each program into one executable file
 bin/%: bin/%.ts $(sources) package.json Makefile $(wildcard .git/logs/HEAD) $(installed)
 	@esbuild $< --bundle --outfile=$@ --platform=node --target=node20 --format=esm --keep-names \
 	  --minify-syntax --minify-whitespace --legal-comments=none --log-level=warning \
-	  --banner:js='$(banner)' --define:ENTREPOT_VERSION='"$(version)"' --define:ENTREPOT_REVISION='"$(revision)"'
+	  --banner:js="$$banner" --define:ENTREPOT_VERSION='"$(version)"' --define:ENTREPOT_REVISION='"$(revision)"'
 	@chmod +x $@
 	@echo "+ $@"
 

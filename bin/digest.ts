@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/bin/sh
 // The program `digest`: `make` bundles this into the executable bin/digest.
 import { processIo } from '../lib/cli/io.ts'
 import { digestMain } from '../lib/cli/digest.ts'

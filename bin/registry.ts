@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/bin/sh
 // The program `registry`: `make` bundles this into the executable bin/registry.
 import { processIo } from '../lib/cli/io.ts'
 import { main } from '../lib/cli/main.ts'

@@ -5,38 +5,66 @@ import { formatContentRange, parseRange, type ByteRange } from '../oci/byte-rang
 import type { Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { BlobBody } from '../registry/registry.ts'
+import { BufferPool, pump } from '../streams/content-reader.ts'
 import { exactly, readExactly } from '../streams/exactly.ts'
 import { entityTag, isKnownToClient } from './conditional.ts'
 import { answerEmpty, type Context } from './context.ts'
 import { HttpError } from './http-error.ts'
 
-/** Sends a blob's body: all of it, one range of it, or the way to it. */
-export async function sendBlob(ctx: Context, body: BlobBody): Promise<void> {
-  if (body.kind === 'redirect') {
-    answerEmpty(ctx, 307)
-    ctx.set('Location', body.location.href)
-    return
+/** Sends blobs; one for an application, since its transfers share their buffers. */
+export function createBlobSender(): (ctx: Context, body: BlobBody) => Promise<void> {
+  const pool = new BufferPool({ bufferBytes: 512 * 1024, maxFree: 16 })
+
+  /** Sends a blob's body: all of it, one range of it, or the way to it. */
+  return async (ctx, body) => {
+    if (body.kind === 'redirect') {
+      answerEmpty(ctx, 307)
+      ctx.set('Location', body.location.href)
+      return
+    }
+    if (isKnownToClient(ctx, body.digest)) return sendNotModified(ctx, body.digest)
+    const range = body.size === undefined ? undefined : wantedRange(ctx, body.digest, body.size)
+    const length = range === undefined ? body.size : range.end - range.start
+    if (body.openReader !== undefined && length !== undefined && length > smallBytes) {
+      return await sendByPosition(ctx, body, range ?? { start: 0, end: length }, range !== undefined)
+    }
+    const content = await openContent(ctx, body, range, length)
+    setAnswer(ctx, body, range)
+    // Clients give up on a server that is silent for 30 s, and a fill's first byte may take longer.
+    if (body.origin === 'fill') ctx.flushHeaders()
+    ctx.body = content
   }
-  if (isKnownToClient(ctx, body.digest)) return sendNotModified(ctx, body.digest)
-  const range = body.size === undefined ? undefined : wantedRange(ctx, body.digest, body.size)
-  const length = range === undefined ? body.size : range.end - range.start
-  const content = await openContent(ctx, body, range, length)
-  ctx.status = range === undefined ? 200 : 206
-  setBlobHeaders(ctx, body.digest, length)
-  if (range !== undefined && body.size !== undefined) {
-    ctx.set('Content-Range', formatContentRange(range, body.size))
+
+  /** Large content from a store that reads by position goes out without Koa and Node's streams, see pump(). */
+  async function sendByPosition(
+    ctx: Context,
+    body: Bytes,
+    range: ByteRange,
+    isPartial: boolean,
+  ): Promise<void> {
+    const { signal } = ctx.state
+    const reader = await body.openReader?.({ signal })
+    if (reader === undefined) throw new TypeError('Cannot send content: it has no reader')
+    try {
+      setAnswer(ctx, body, isPartial ? range : undefined)
+      await pump(reader, range, ctx.res, { pool, signal })
+      // Not before: what fails at the first byte is still answered with an error.
+      ctx.respond = false
+      ctx.res.end()
+    } finally {
+      await reader.close()
+    }
   }
-  // Clients give up on a server that is silent for 30 s, and a fill's first byte may take longer.
-  if (body.origin === 'fill') ctx.flushHeaders()
-  ctx.body = content
 }
 
-/** Small content is read at once: a stream through Node's pipeline costs as much as all the rest of its request. */
+type Bytes = Extract<BlobBody, { readonly kind: 'bytes' }>
+
+/** Small content is read at once: a transfer in pieces costs as much as all the rest of its request. */
 const smallBytes = 64 * 1024
 
 async function openContent(
   ctx: Context,
-  body: Extract<BlobBody, { kind: 'bytes' }>,
+  body: Bytes,
   range: ByteRange | undefined,
   length: number | undefined,
 ): Promise<Readable | Buffer> {
@@ -44,6 +72,12 @@ async function openContent(
   if (length === undefined) return content
   const isSmall = body.origin === 'store' && length <= smallBytes
   return isSmall ? await readExactly(content, length) : exactly(content, length)
+}
+
+function setAnswer(ctx: Context, { digest, size }: Bytes, range: ByteRange | undefined): void {
+  ctx.status = range === undefined ? 200 : 206
+  setBlobHeaders(ctx, digest, range === undefined ? size : range.end - range.start)
+  if (range !== undefined && size !== undefined) ctx.set('Content-Range', formatContentRange(range, size))
 }
 
 /** Answers HEAD: the headers that GET would have. */

@@ -94,7 +94,9 @@ function localBlobs(stores: Stores, options: LocalRegistryOptions, name: Reposit
       }
       const read = (range?: ByteRange, readOpts?: CallOptions): Promise<Readable> =>
         blobs.read(stored.digest, range, readOpts)
-      return { kind: 'bytes', digest, size: stored.size, origin: 'store', read }
+      const { openReader: open } = blobs
+      const openReader = open && ((readOpts?: CallOptions) => open(stored.digest, readOpts))
+      return { kind: 'bytes', digest, size: stored.size, origin: 'store', read, openReader }
     },
     ...(options.allowDelete && {
       async remove(digest: Digest, opts?: CallOptions) {

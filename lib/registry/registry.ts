@@ -9,6 +9,7 @@ import type { Manifest } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { UploadId } from '../oci/upload-id.ts'
+import type { ContentReader } from '../streams/content-reader.ts'
 import type { Page, PageOf } from './page.ts'
 
 export interface Registry {
@@ -47,6 +48,8 @@ export type BlobBody =
        * The stream errs, and never ends, if the whole range cannot be delivered verified.
        */
       read(range?: ByteRange, options?: CallOptions): Promise<Readable>
+      /** Capability: opens the content to be read by position, which is faster. BlobUnknownError. */
+      openReader?: ((options?: CallOptions) => Promise<ContentReader>) | undefined
     }
   | { readonly kind: 'redirect'; readonly location: URL }
 

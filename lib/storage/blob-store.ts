@@ -8,6 +8,7 @@ import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts'
 import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
+import type { ContentReader } from '../streams/content-reader.ts'
 import { noDescriptorCache, type DescriptorCache } from './descriptor-cache.ts'
 import { PathNotFoundError, type FileWriter, type StorageDriver, type StoragePath } from './driver/driver.ts'
 import { layout } from './layout.ts'
@@ -17,6 +18,8 @@ export interface BlobStore {
   stat(digest: Digest, options?: CallOptions): Promise<Descriptor>
   /** A stream over the blob or a part of it, already open; the caller ends or destroys it. BlobUnknownError. */
   read(digest: Digest, range?: ByteRange, options?: CallOptions): Promise<Readable>
+  /** Capability of some drivers: opens the blob to be read by position. BlobUnknownError. */
+  openReader?: ((digest: Digest, options?: CallOptions) => Promise<ContentReader>) | undefined
   /** The whole of a small blob: a manifest. BlobUnknownError. */
   readAll(digest: Digest, options?: CallOptions): Promise<Buffer>
   /** Stores bytes that are in memory, under a digest of their own; nothing happens if they are there. */
@@ -43,6 +46,8 @@ export interface BlobStoreDeps {
 }
 
 export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStoreDeps): BlobStore {
+  const openReader = driver.openReader?.bind(driver)
+
   async function stat(digest: Digest, options?: CallOptions): Promise<Descriptor> {
     const known = cache.size(digest)
     if (known !== undefined) return blobDescriptor(digest, known)
@@ -97,6 +102,9 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
   return {
     stat,
     adopt,
+    openReader:
+      openReader &&
+      ((digest, options) => translating(digest, () => openReader(layout.blobContent(digest), options))),
     read: (digest, range, options) =>
       translating(digest, () => driver.read(layout.blobContent(digest), { ...options, ...range })),
     readAll: (digest, options) =>

@@ -4,9 +4,11 @@ import { RegistryError } from '../../oci/errors.ts'
 import type { Registry } from '../../registry/registry.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
-import { sendBlob, sendBlobHead } from '../send-blob.ts'
+import { createBlobSender, sendBlobHead } from '../send-blob.ts'
 
 export function blobEndpoints({ registry }: { readonly registry: Registry }): readonly RepositoryEndpoint[] {
+  const send = createBlobSender()
+
   async function get(ctx: Context, { name, argument }: Params): Promise<void> {
     const digest = parseDigest(argument)
     const { blobs } = registry.repository(name)
@@ -16,7 +18,7 @@ export function blobEndpoints({ registry }: { readonly registry: Registry }): re
       const { size } = await blobs.stat(digest, { signal })
       return sendBlobHead(ctx, digest, size)
     }
-    await sendBlob(ctx, await blobs.open(digest, { signal }))
+    await send(ctx, await blobs.open(digest, { signal }))
   }
 
   async function remove(ctx: Context, { name, argument }: Params): Promise<void> {

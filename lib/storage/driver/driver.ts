@@ -3,6 +3,7 @@
 // one tree or bucket serves both.
 import type { Readable } from 'node:stream'
 import type { CallOptions } from '../../oci/descriptor.ts'
+import type { ContentReader } from '../../streams/content-reader.ts'
 
 declare const brand: unique symbol
 
@@ -33,6 +34,8 @@ export interface StorageDriver {
    * destroys the stream.
    */
   read(path: StoragePath, options?: CallOptions & Slice): Promise<Readable>
+  /** Capability: opens a file to be read by position. PathNotFoundError. */
+  openReader?(path: StoragePath, options?: CallOptions): Promise<ContentReader>
   /** The whole of a small file (links, manifests); at most `maxReadAllBytes`. PathNotFoundError. */
   readAll(path: StoragePath, options?: CallOptions): Promise<Buffer>
   /** Replaces the file atomically; it is durable when the promise resolves, unless `durable` is false. */

@@ -10,13 +10,14 @@ import { readdir, rename, rm, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { CallOptions } from '../../../oci/descriptor.ts'
+import type { ContentReader } from '../../../streams/content-reader.ts'
 import type { FileInfo, FileWriter, Slice, StorageDriver, StoragePath } from '../driver.ts'
 import type { DriverFactory } from '../factory.ts'
 import { childPath, isComponent } from '../path.ts'
 import { filesystemSection, type FilesystemConfig } from './config.ts'
 import { makingDirectory, syncDirectories } from './directories.ts'
 import { fileInfo } from './file-info.ts'
-import { openReader, readWhole } from './reader.ts'
+import { openContentReader, openReader, readWhole } from './reader.ts'
 import { RecentFiles } from './recent-files.ts'
 import {
   closeFile,
@@ -62,6 +63,14 @@ export class FilesystemDriver implements StorageDriver {
   async read(path: StoragePath, options: CallOptions & Slice = {}): Promise<Readable> {
     try {
       return await openReader(this.#file(path), path, options)
+    } catch (err) {
+      throw storageFailure('read', path, err)
+    }
+  }
+
+  async openReader(path: StoragePath, options: CallOptions = {}): Promise<ContentReader> {
+    try {
+      return await openContentReader(this.#file(path), path, options)
     } catch (err) {
       throw storageFailure('read', path, err)
     }

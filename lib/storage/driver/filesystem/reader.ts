@@ -7,6 +7,7 @@
 import { constants, fstatSync, read, type Stats } from 'node:fs'
 import { addAbortSignal, Readable } from 'node:stream'
 import type { CallOptions } from '../../../oci/descriptor.ts'
+import type { ContentReader } from '../../../streams/content-reader.ts'
 import { maxReadAllBytes, PathNotFoundError, StorageError, type Slice, type StoragePath } from '../driver.ts'
 import { cutSlice } from '../slice.ts'
 import type { RecentFiles } from './recent-files.ts'
@@ -35,6 +36,35 @@ export async function openReader(
     return signal === undefined ? stream : addAbortSignal(signal, stream)
   } finally {
     if (!streaming) void closeFile(fd)
+  }
+}
+
+/** Opens `file` to be read by position. */
+export async function openContentReader(
+  file: string,
+  path: StoragePath,
+  { signal }: CallOptions,
+): Promise<ContentReader> {
+  signal?.throwIfAborted()
+  const fd = await openFile(file, constants.O_RDONLY)
+  let size: number
+  try {
+    ;({ size } = fileStats(fd, path))
+  } catch (err) {
+    void closeFile(fd)
+    throw err
+  }
+  let closed: Promise<void> | undefined
+  return {
+    size,
+    async readInto(into, position) {
+      try {
+        return await readSome(fd, into, 0, into.length, position)
+      } catch (err) {
+        throw storageFailure('read', path, err)
+      }
+    },
+    close: () => (closed ??= closeFile(fd)),
   }
 }
 

@@ -1,4 +1,5 @@
 // Refuses what is no storage path, and puts the driver's name on its errors, so that no driver does either.
+import type { CallOptions } from '../../../oci/descriptor.ts'
 import {
   InvalidPathError,
   StorageError,
@@ -12,6 +13,7 @@ import { isDirectoryPath, isFilePath } from '../path.ts'
 export function checked(inner: StorageDriver): StorageDriver {
   const { name } = inner
   const redirectUrl = inner.redirectUrl?.bind(inner)
+  const openReader = inner.openReader?.bind(inner)
 
   async function onFile<T>(path: StoragePath, call: () => Promise<T>): Promise<T> {
     return await named(name, () => {
@@ -49,6 +51,9 @@ export function checked(inner: StorageDriver): StorageDriver {
     move: (from, to, options) => onFile(from, () => onFile(to, () => inner.move(from, to, options))),
     remove: (path, options) => onFile(path, () => inner.remove(path, options)),
     close: () => named(name, () => inner.close()),
+    ...(openReader && {
+      openReader: (path: StoragePath, options?: CallOptions) => onFile(path, () => openReader(path, options)),
+    }),
     ...(redirectUrl && {
       redirectUrl: (path: StoragePath, expiresMs: number) => onFile(path, () => redirectUrl(path, expiresMs)),
     }),

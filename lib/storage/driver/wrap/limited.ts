@@ -1,12 +1,14 @@
 // Gives a driver at most so many calls at a time, in the order they came; distribution calls this `maxthreads`.
 // A call ends when its promise settles: what is read from an open stream or written to an open writer does not
 // count, nor does walk(), or a reader that waits for a writer would keep that writer from ever being opened.
+import type { CallOptions } from '../../../oci/descriptor.ts'
 import type { StorageDriver, StoragePath } from '../driver.ts'
 
 /** `inner`, called at most `limit` times at once. A call that is aborted while it waits leaves the queue. */
 export function limited(inner: StorageDriver, limit: number): StorageDriver {
   const turns = new Turns(limit)
   const redirectUrl = inner.redirectUrl?.bind(inner)
+  const openReader = inner.openReader?.bind(inner)
   return {
     name: inner.name,
     stat: (path, options) => turns.run(() => inner.stat(path, options), options?.signal),
@@ -20,6 +22,10 @@ export function limited(inner: StorageDriver, limit: number): StorageDriver {
     move: (from, to, options) => turns.run(() => inner.move(from, to, options), options?.signal),
     remove: (path, options) => turns.run(() => inner.remove(path, options), options?.signal),
     close: () => inner.close(),
+    ...(openReader && {
+      openReader: (path: StoragePath, options?: CallOptions) =>
+        turns.run(() => openReader(path, options), options?.signal),
+    }),
     ...(redirectUrl && {
       redirectUrl: (path: StoragePath, expiresMs: number) => turns.run(() => redirectUrl(path, expiresMs)),
     }),

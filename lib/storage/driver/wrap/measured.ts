@@ -1,12 +1,14 @@
 // Observes how long each call of a driver takes, under the action names that distribution's metrics have. Failed
 // calls count too. walk() is not an action: it takes as long as its caller does.
 import type { Metrics } from '../../../metrics.ts'
+import type { CallOptions } from '../../../oci/descriptor.ts'
 import type { StorageDriver, StoragePath } from '../driver.ts'
 
 /** `inner`, its calls observed in `metrics.storageAction`. */
 export function measured(inner: StorageDriver, metrics: Metrics): StorageDriver {
   const { name } = inner
   const redirectUrl = inner.redirectUrl?.bind(inner)
+  const openReader = inner.openReader?.bind(inner)
 
   function timed(action: string): <T>(call: () => Promise<T>) => Promise<T> {
     const timer = metrics.storageAction.labels(name, action)
@@ -36,6 +38,9 @@ export function measured(inner: StorageDriver, metrics: Metrics): StorageDriver 
     move: (from, to, options) => move(() => inner.move(from, to, options)),
     remove: (path, options) => remove(() => inner.remove(path, options)),
     close: () => inner.close(),
+    ...(openReader && {
+      openReader: (path: StoragePath, options?: CallOptions) => reader(() => openReader(path, options)),
+    }),
     ...(redirectUrl && {
       redirectUrl: (path: StoragePath, expiresMs: number) => redirect(() => redirectUrl(path, expiresMs)),
     }),
