@@ -38,7 +38,7 @@ build: $(programs:%=bin/%) ## bundle each program into one executable file
 	@echo "+ binaries"
 
 bin/%: bin/%.ts $(sources) package.json Makefile $(wildcard .git/logs/HEAD) $(installed)
-	@esbuild $< --bundle --outfile=$@ --platform=node --target=node20 --format=esm --keep-names \
+	@esbuild $< --bundle --outfile=$@ --platform=node --target=node20 --format=esm \
 	  --minify-syntax --minify-whitespace --legal-comments=none --log-level=warning \
 	  --banner:js="$$banner" --define:ENTREPOT_VERSION='"$(version)"' --define:ENTREPOT_REVISION='"$(revision)"'
 	@chmod +x $@

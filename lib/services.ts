@@ -14,6 +14,7 @@ import { createPullThroughRegistry, type LookupEvent } from './proxy/pull-throug
 import { routeAllTo } from './proxy/routing.ts'
 import { createLocalRegistry, type Stores } from './registry/local.ts'
 import type { Registry } from './registry/registry.ts'
+import { removeAbandonedFills } from './storage/abandoned-fills.ts'
 import { createBlobStore } from './storage/blob-store.ts'
 import { createDescriptorCache, noDescriptorCache } from './storage/descriptor-cache.ts'
 import type { StorageDriver } from './storage/driver/driver.ts'
@@ -55,6 +56,7 @@ export async function createServices(config: Config, deps: ServicesDeps): Promis
     allowDelete: config.storage.delete.enabled,
     redirectMs: config.storage.redirect.disable ? undefined : redirectMs,
   })
+  if (config.proxy !== undefined) await clearAbandonedFills(driver, deps)
   const mirror = config.proxy === undefined ? undefined : createMirror(config.proxy, local, stores, deps)
   const app = createApp({
     registry: mirror?.registry ?? local,
@@ -116,6 +118,16 @@ function createStores(
     manifests: createManifestStore({ blobs, links }),
     tags: createTagStore({ driver, concurrency: config.storage.tag.concurrencylimit ?? 8 }),
     uploads: new Uploads({ driver, blobs, links, clock }),
+  }
+}
+
+/** Never rejects: what cannot be cleared away is no reason not to serve. */
+async function clearAbandonedFills(driver: StorageDriver, { clock, logger }: ServicesDeps): Promise<void> {
+  try {
+    const removed = await removeAbandonedFills(driver, clock)
+    if (removed > 0) logger.info({ fills: removed }, 'removed what was left of unfinished fills')
+  } catch (err) {
+    logger.warn({ err }, 'cannot remove what is left of unfinished fills')
   }
 }
 

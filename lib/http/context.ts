@@ -14,14 +14,20 @@ export class RequestState {
   readonly match: Match
   grant: Grant | undefined
   readonly #res: ServerResponse
+  readonly #connection: AbortSignal
   readonly #reports: (() => void)[] = []
-  #gone: AbortController | undefined
 
   constructor(
     res: ServerResponse,
-    request: { readonly id: string; readonly startedAtMs: number; readonly match: Match },
+    request: {
+      readonly id: string
+      readonly startedAtMs: number
+      readonly match: Match
+      readonly connection: AbortSignal
+    },
   ) {
     this.#res = res
+    this.#connection = request.connection
     this.id = request.id
     this.startedAtMs = request.startedAtMs
     this.match = request.match
@@ -34,11 +40,9 @@ export class RequestState {
     return this.#res.destroyed && !this.#res.writableFinished
   }
 
-  /** Aborted when the request is abandoned. Made on first use: most requests end without anybody asking. */
+  /** Aborted when the request is abandoned. */
   get signal(): AbortSignal {
-    this.#gone ??= new AbortController()
-    if (this.isAbandoned) this.#gone.abort()
-    return this.#gone.signal
+    return this.isAbandoned ? AbortSignal.abort() : this.#connection
   }
 
   /** Calls back once, when the response has been handed to the system or its connection is gone. */
@@ -47,7 +51,6 @@ export class RequestState {
   }
 
   #closed(): void {
-    if (this.isAbandoned) this.#gone?.abort()
     for (const report of this.#reports) report()
   }
 }

@@ -38,10 +38,14 @@ export interface FillDeps {
   readonly logger: Logger
   readonly onProgress: (bytes: number) => void
   readonly onResume: () => void
+  /** Called before anybody else hears of the outcome, so that none can join a fill that is over. */
+  readonly onSettled: (outcome: FillOutcome) => void
 }
 
 export interface FillRequest {
   readonly digest: Digest
+  /** The repository that it is fetched from. */
+  readonly from: RepositoryName
   readonly open: OpenUpstream
   /** Bytes, where a manifest told; used if the upstream does not say. */
   readonly expectedSize?: number | undefined
@@ -55,6 +59,7 @@ const longestPauseMs = 10_000
 
 export class Fill implements GrowingContent {
   readonly digest: Digest
+  readonly from: RepositoryName
   readonly startedAtMs: number
   /** Settles when the upstream's headers are in, and rejects with what it answered instead. */
   readonly opened: Promise<void>
@@ -69,7 +74,6 @@ export class Fill implements GrowingContent {
   #writer: BlobWriter | undefined
   #outcome: FillOutcome | undefined
   #wasPresent = false
-  #isLinked = false
   #readers = 0
   /** What was stored last, for the readers that keep up: it need not be read back. */
   #latest: { readonly start: number; readonly batch: readonly Uint8Array[] } | undefined
@@ -79,6 +83,7 @@ export class Fill implements GrowingContent {
     this.#deps = deps
     this.#request = request
     this.digest = request.digest
+    this.from = request.from
     this.#hasher = new Hasher(algorithmOf(request.digest))
     this.startedAtMs = deps.clock.now()
     let onOpened = () => {}
@@ -91,8 +96,11 @@ export class Fill implements GrowingContent {
     this.settled = this.#run(onOpened)
       .catch((error: unknown): FillOutcome => ({ kind: 'failed', error }))
       .then(async outcome => {
-        this.#outcome = outcome
+        if (outcome.kind === 'stored') for (const [name, link] of this.#claims) await this.#link(name, link)
+        this.#outcome = outcome // In the same turn as the last claim was seen: none comes between.
+        deps.onSettled(outcome)
         if (outcome.kind === 'failed') onFailed(outcome.error)
+        else onOpened()
         this.#wake()
         this.#latest = undefined
         await this.#releaseIfUnused()
@@ -118,11 +126,9 @@ export class Fill implements GrowingContent {
     return this.#claims.has(name)
   }
 
-  /** Has the blob linked to a repository, normally before its last byte goes out. One link per repository. */
+  /** Has the blob linked to a repository before its last byte goes out; to be called before the fill has settled. */
   claim(name: RepositoryName, link: () => Promise<void>): void {
-    if (this.#claims.has(name)) return
-    this.#claims.set(name, link)
-    if (this.#isLinked) void this.#link(name, link)
+    if (!this.#claims.has(name)) this.#claims.set(name, link)
   }
 
   /**
@@ -130,6 +136,7 @@ export class Fill implements GrowingContent {
    * failed with. Once it has settled the store is read as for any other blob.
    */
   async read(range?: ByteRange, options: CallOptions = {}): Promise<Readable> {
+    options.signal?.throwIfAborted()
     if (this.#outcome?.kind === 'failed') throw this.#outcome.error
     if (this.#outcome !== undefined) return this.#deps.blobs.read(this.digest, range, options)
     this.#readers++
@@ -187,7 +194,6 @@ export class Fill implements GrowingContent {
     if (present !== undefined) {
       this.#size = present.size
       this.#wasPresent = true
-      opened()
       return { kind: 'present', descriptor: present }
     }
     const { signal } = this.#stopping
@@ -208,11 +214,9 @@ export class Fill implements GrowingContent {
       const found = this.#hasher.digest()
       const descriptor = await this.#writer.commit(this.digest, found, { signal })
       this.#size = descriptor.size
-      for (const [name, link] of this.#claims) await this.#link(name, link)
-      this.#isLinked = true
       return { kind: 'stored', descriptor }
     } finally {
-      await this.#writer.cancel()
+      await this.#clearUp(this.#writer)
     }
   }
 
@@ -300,8 +304,23 @@ export class Fill implements GrowingContent {
     }
   }
 
+  /** Never rejects: it must not hide why the fill has failed, nor fail one that has not. */
+  async #clearUp(writer: BlobWriter): Promise<void> {
+    try {
+      await writer.cancel()
+    } catch (err) {
+      this.#deps.logger.warn({ err, digest: this.digest }, 'cannot clear up after a fill')
+    }
+  }
+
+  /** Never rejects, as nobody waits for it. */
   async #releaseIfUnused(): Promise<void> {
-    if (this.#outcome !== undefined && this.#readers === 0) await this.#writer?.release()
+    if (this.#outcome === undefined || this.#readers > 0) return
+    try {
+      await this.#writer?.release()
+    } catch (err) {
+      this.#deps.logger.warn({ err, digest: this.digest }, 'cannot release the writer of a fill')
+    }
   }
 
   async #wokenUp(signal: AbortSignal | undefined): Promise<void> {

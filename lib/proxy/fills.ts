@@ -17,7 +17,7 @@ export interface FillStatus {
   readonly size: number | undefined
 }
 
-export interface JoinRequest extends Omit<FillRequest, 'digest'> {
+export interface JoinRequest extends Omit<FillRequest, 'digest' | 'from'> {
   /** The repository that the caller may read the blob in, and how to link it there. */
   readonly claim: { readonly name: RepositoryName; readonly link: () => Promise<void> }
 }
@@ -44,7 +44,7 @@ export class Fills {
     this.#deps = deps
   }
 
-  /** The fill of this digest that is under way. */
+  /** The fill of this digest that is under way: one that has settled is not found any more. */
   find(digest: Digest): Fill | undefined {
     return this.#inFlight.get(digest)
   }
@@ -93,15 +93,15 @@ export class Fills {
       logger,
       onProgress: (bytes: number) => observe({ kind: 'fill-progress', bytes }),
       onResume: () => observe({ kind: 'fill-resumed' }),
+      onSettled: (outcome: FillOutcome) => {
+        this.#inFlight.delete(digest)
+        observe({ kind: 'fill-settled', outcome: outcome.kind })
+        if (outcome.kind === 'failed') logger.warn({ err: outcome.error, digest }, 'fill failed')
+      },
     }
-    const fill = new Fill(deps, { ...request, digest })
+    const fill = new Fill(deps, { ...request, digest, from: request.claim.name })
     this.#inFlight.set(digest, fill)
     observe({ kind: 'fill-started' })
-    void fill.settled.then(outcome => {
-      this.#inFlight.delete(digest)
-      observe({ kind: 'fill-settled', outcome: outcome.kind })
-      if (outcome.kind === 'failed') logger.warn({ err: outcome.error, digest }, 'fill failed')
-    })
     return fill
   }
 }

@@ -2,12 +2,14 @@
 //
 // A blob that the store has, but not for this repository, is unknown here until the upstream confirms it: otherwise
 // whoever knows a digest could read another repository's private content.
+import { abortable } from '../keyed-lock.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { BlobUnknownError } from '../oci/errors.ts'
 import type { BlobBody, BlobService } from '../registry/registry.ts'
 import { UpstreamError } from '../upstream/errors.ts'
 import type { Fill } from './fill.ts'
+import type { JoinRequest } from './fills.ts'
 import type { PullThroughContext } from './pull-through.ts'
 
 export interface PullThroughBlobs extends BlobService {
@@ -46,10 +48,10 @@ export function pullThroughBlobs(context: PullThroughContext): PullThroughBlobs 
   /** Joins or starts the fill; undefined if the blob is in the store meanwhile and linked to this repository. */
   async function join(digest: Digest, options?: CallOptions): Promise<Fill | undefined> {
     for (;;) {
+      const isStored = fills.find(digest) === undefined && (await inStore(digest, options)) !== undefined
+      // Looked for again, as another repository may have begun a fill while we asked the store.
       const running = fills.find(digest)
-      const isConfirmed = running?.isClaimedBy(mirrored.name) ?? false
-      const mayBeForeign =
-        !isConfirmed && (running !== undefined || (await inStore(digest, options)) !== undefined)
+      const mayBeForeign = running === undefined ? isStored : !running.isClaimedBy(mirrored.name)
       if (mayBeForeign) {
         await confirm(digest, options)
         if ((await inStore(digest, options)) !== undefined) {
@@ -57,18 +59,25 @@ export function pullThroughBlobs(context: PullThroughContext): PullThroughBlobs 
           return undefined
         }
       }
-      const fill = await fills.join(
-        digest,
-        {
-          open: (start, signal) => upstream.openBlob(route.name, digest, { start, signal }),
-          expectedSize: context.knownSizes.of(mirrored.name, digest),
-          askSize: async signal => (await upstream.statBlob(route.name, digest, { signal })).size,
-          claim: { name: mirrored.name, link: () => link(digest) },
-        },
-        options,
-      )
-      // It came into the store between our look and the fill's: look again, as for any blob that is there already.
-      if (!fill.wasPresent) return fill
+      const joined = fills.find(digest)
+      try {
+        const fill = await fills.join(digest, request(digest), options)
+        // It came into the store between our look and the fill's: look again, as for any blob that is there already.
+        if (!fill.wasPresent) return fill
+      } catch (err) {
+        // What the upstream answered to another repository says nothing about this one.
+        const isForeign = joined !== undefined && joined.from !== mirrored.name
+        if (!(isForeign && err instanceof UpstreamError && err.isAnswer)) throw err
+      }
+    }
+  }
+
+  function request(digest: Digest): JoinRequest {
+    return {
+      open: (start, signal) => upstream.openBlob(route.name, digest, { start, signal }),
+      expectedSize: context.knownSizes.of(mirrored.name, digest),
+      askSize: async signal => (await upstream.statBlob(route.name, digest, { signal })).size,
+      claim: { name: mirrored.name, link: () => link(digest) },
     }
   }
 
@@ -109,9 +118,11 @@ export function pullThroughBlobs(context: PullThroughContext): PullThroughBlobs 
       }
     },
     async bring(digest, { signal } = {}) {
-      const fill = await fetched(digest, { signal })
-      const outcome = await fill?.settled
-      if (outcome?.kind === 'failed') throw unknownIfAnswered(digest, outcome.error)
+      if ((await here(blobs => blobs.stat(digest, { signal }))) === undefined) {
+        const fill = await fetched(digest, { signal })
+        const outcome = fill && (await abortable(fill.settled, signal))
+        if (outcome?.kind === 'failed') throw unknownIfAnswered(digest, outcome.error)
+      }
       await stores.links.link(hosted.name, 'layer', digest, { signal })
     },
     ...(hosted.blobs.remove && { remove: hosted.blobs.remove }),

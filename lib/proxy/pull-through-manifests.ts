@@ -7,7 +7,7 @@ import type { CallOptions } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { ManifestUnknownError, ReferencesUnknownError } from '../oci/errors.ts'
 import { isDigest } from '../oci/digest.ts'
-import type { Manifest } from '../oci/manifest.ts'
+import { parseManifest, type Manifest, type ManifestContent } from '../oci/manifest.ts'
 import { digestReference, formatReference, tagReference, type Reference, type Tag } from '../oci/reference.ts'
 import type { ManifestService, ServedManifest } from '../registry/registry.ts'
 import { isMirrored, type MirroredTag } from '../storage/mirrored-tags.ts'
@@ -20,6 +20,12 @@ import type { PullThroughContext } from './pull-through.ts'
 interface Copy {
   readonly record: MirroredTag
   readonly manifest: Manifest
+}
+
+/** What a tag means here; both are missing where it means nothing. */
+interface Found {
+  readonly pushed?: Manifest
+  readonly copy?: Copy
 }
 
 export function pullThroughManifests(context: PullThroughContext, blobs: PullThroughBlobs): ManifestService {
@@ -68,16 +74,19 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
     }
   }
 
-  /** What was pushed under the tag, or else the mirrored copy; both may be missing. */
-  async function look(
-    tag: Tag,
-    options?: CallOptions,
-  ): Promise<{ readonly pushed?: Manifest; readonly copy?: Copy }> {
+  async function look(tag: Tag, options?: CallOptions): Promise<Found> {
     if (mirrored !== hosted) {
       const pushed = await here(hosted.manifests, tagReference(tag), options)
       if (pushed !== undefined) return { pushed }
     }
-    const record = await mirroredTags.get(mirrored.name, tag, options)
+    return lookAtMirrored(tag, await mirroredTags.get(mirrored.name, tag, options), options)
+  }
+
+  async function lookAtMirrored(
+    tag: Tag,
+    record: MirroredTag | undefined,
+    options?: CallOptions,
+  ): Promise<Found> {
     const manifest = await here(mirrored.manifests, tagReference(tag), options)
     if (manifest === undefined) return {}
     if (record === undefined || !isMirrored(record, manifest.descriptor.digest)) return { pushed: manifest }
@@ -114,26 +123,24 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
       known === undefined ? {} : { known },
     )
     const checkedAtMs = clock.now()
-    if (answer === 'unchanged') {
-      if (copy === undefined || known === undefined)
-        throw new TypeError('Cannot be unchanged: nothing was known')
-      if (copy.record.digest === known)
-        mirroredTags.renew(mirrored.name, tag, { ...copy.record, checkedAtMs })
-      return copy.manifest
-    }
-    await keep(answer)
+    const manifest = answer === 'unchanged' ? copy?.manifest : answer
+    if (manifest === undefined) throw new TypeError('Cannot be unchanged: nothing was known')
+    if (answer !== 'unchanged') await keep(answer)
     return context.tagLock.run(tagKey(tag), async () => {
-      const { pushed } = await look(tag)
-      if (pushed !== undefined) return pushed // Somebody pushed it while we asked.
-      const { digest } = answer.descriptor
-      await mirroredTags.set(mirrored.name, tag, {
-        digest,
-        previous: known,
-        upstream: upstream.name,
-        checkedAtMs,
-      })
-      await stores.tags.set(mirrored.name, tag, digest)
-      return answer
+      // Somebody may have pushed or deleted it while we asked, also through another process.
+      const now = await lookAtMirrored(tag, await mirroredTags.stored(mirrored.name, tag))
+      if (now.pushed !== undefined) return now.pushed
+      if (now.copy === undefined && answer === 'unchanged') return manifest
+      const { digest } = manifest.descriptor
+      const previous = now.copy?.manifest.descriptor.digest
+      const record = { digest, previous, upstream: upstream.name, checkedAtMs }
+      if (previous === digest && now.copy?.record.digest === digest) {
+        mirroredTags.renew(mirrored.name, tag, { ...now.copy.record, checkedAtMs })
+      } else {
+        await mirroredTags.set(mirrored.name, tag, record)
+        await stores.tags.set(mirrored.name, tag, digest)
+      }
+      return manifest
     })
   }
 
@@ -157,6 +164,29 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
     )
   }
 
+  /** Brings what a manifest was refused for; throws `refusal` if that cannot be had. */
+  async function bringAll(
+    refusal: ReferencesUnknownError,
+    content: ManifestContent,
+    options?: CallOptions,
+  ): Promise<void> {
+    const children = new Set<Digest>(content.manifests.map(child => child.digest))
+    for (const digest of refusal.digests.filter(isDigest)) {
+      try {
+        if (children.has(digest)) await bringManifest(digest, options)
+        else await blobs.bring(digest, options)
+      } catch {
+        options?.signal?.throwIfAborted()
+        throw refusal
+      }
+    }
+  }
+
+  async function bringManifest(digest: Digest, options?: CallOptions): Promise<void> {
+    const { bytes } = await byDigest(digest, options)
+    if (mirrored !== hosted) await stores.manifests.store(hosted.name, bytes, digest, options)
+  }
+
   return {
     get: (reference, options) =>
       reference.kind === 'digest' ? byDigest(reference.digest, options) : byTag(reference.tag, options),
@@ -171,15 +201,9 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
       try {
         return await put(bytes, contentType, reference, options)
       } catch (err) {
-        // The pusher may have skipped blobs because we said that the repository has them: the upstream does. Get them.
+        // The pusher may have skipped what we said that the repository has: the upstream does. Get it.
         if (!(err instanceof ReferencesUnknownError)) throw err
-        for (const digest of err.digests.filter(isDigest)) {
-          try {
-            await blobs.bring(digest, options)
-          } catch {
-            throw err
-          }
-        }
+        await bringAll(err, parseManifest(bytes, contentType), options)
         return put(bytes, contentType, reference, options)
       }
     },

@@ -54,19 +54,32 @@ export function createLocalRegistry(stores: Stores, options: LocalRegistryOption
   }
 }
 
+/** Its services are made when they are asked for: a request needs one or two of them. */
 class LocalRepository implements Repository {
   readonly name: RepositoryName
-  readonly blobs: BlobService
-  readonly manifests: ManifestService
-  readonly tags: TagService
-  readonly uploads: UploadService
+  readonly #stores: Stores
+  readonly #options: LocalRegistryOptions
 
   constructor(stores: Stores, options: LocalRegistryOptions, name: RepositoryName) {
+    this.#stores = stores
+    this.#options = options
     this.name = name
-    this.blobs = localBlobs(stores, options, name)
-    this.manifests = localManifests(stores, options, name)
-    this.tags = localTags(stores, options, name)
-    this.uploads = localUploads(stores, name)
+  }
+
+  get blobs(): BlobService {
+    return localBlobs(this.#stores, this.#options, this.name)
+  }
+
+  get manifests(): ManifestService {
+    return localManifests(this.#stores, this.#options, this.name)
+  }
+
+  get tags(): TagService {
+    return localTags(this.#stores, this.#options, this.name)
+  }
+
+  get uploads(): UploadService {
+    return localUploads(this.#stores, this.name)
   }
 }
 
@@ -141,15 +154,23 @@ function localManifests(
         throw new RegistryError('MANIFEST_INVALID', `Cannot accept manifest: ${detail}`, { detail })
       }
       await manifests.checkReferences(name, content, opts)
-      await manifests.store(name, bytes, digest, opts)
-      if (reference.kind === 'tag') await tags.set(name, reference.tag, digest, opts)
+      const work = async () => {
+        await manifests.store(name, bytes, digest, opts)
+        if (reference.kind === 'tag') await tags.set(name, reference.tag, digest, opts)
+      }
+      await manifests.exclusively(name, digest, work, opts)
       return { mediaType, digest, size: bytes.length }
     },
     ...(options.allowDelete && {
       async remove(digest: Digest, opts?: CallOptions) {
-        if (!(await manifests.holds(name, digest, opts))) throw new ManifestUnknownError(name, digest)
-        for (const tag of await tags.pointingTo(name, digest, opts)) await tags.remove(name, tag, opts)
-        await manifests.remove(name, digest, opts)
+        const work = async () => {
+          if (!(await manifests.holds(name, digest, opts))) throw new ManifestUnknownError(name, digest)
+          for (const tag of await tags.pointingTo(name, digest, opts)) {
+            await tags.remove(name, tag, { ...opts, meaning: digest })
+          }
+          await manifests.remove(name, digest, opts)
+        }
+        await manifests.exclusively(name, digest, work, opts)
       },
     }),
   }

@@ -28,7 +28,7 @@ export interface BlobStore {
   create(options?: CallOptions): Promise<BlobWriter>
   /**
    * Takes in a complete, durable file whose content was verified to be `digest`. If the blob is there already, the
-   * file is removed and the blob left as it is.
+   * file is removed and the blob left as it is; one of another length was damaged, and is replaced.
    */
   adopt(from: StoragePath, digest: Digest, sizeBytes: number, options?: CallOptions): Promise<Descriptor>
   remove(digest: Digest, options?: CallOptions): Promise<void>
@@ -90,7 +90,7 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
     options?: CallOptions,
   ): Promise<Descriptor> {
     const present = await holds(digest, options)
-    if (present !== undefined) {
+    if (present?.size === sizeBytes) {
       await driver.remove(from, options)
       return present
     }
@@ -113,7 +113,7 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
       const found = digestOf(bytes, algorithmOf(digest))
       if (found !== digest) throw new DigestMismatchError(digest, found)
       const present = await holds(digest, options)
-      if (present !== undefined) return present
+      if (present?.size === bytes.length) return present
       const { epoch } = cache
       await driver.writeAll(layout.blobContent(digest), bytes, options)
       return remembered(digest, bytes.length, epoch)
@@ -121,9 +121,18 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
     async create(options) {
       const id = randomUUID()
       const writer = await driver.openWriter(layout.fillContent(id), options)
-      const discard = async () => {
-        await writer.cancel()
+      let isCleared = false
+      const clear = async () => {
+        if (isCleared) return
         await driver.remove(layout.fill(id))
+        isCleared = true
+      }
+      const discard = async () => {
+        try {
+          await writer.cancel()
+        } finally {
+          await clear()
+        }
       }
       return {
         get bytesWritten() {
@@ -140,7 +149,8 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
           }
           await writer.commit()
           const descriptor = await adopt(layout.fillContent(id), expected, writer.bytesWritten, opts)
-          await driver.remove(layout.fill(id))
+          // The blob is stored: that its folder stays is no reason to say otherwise. cancel() tries again.
+          await clear().catch(() => {})
           return descriptor
         },
       }

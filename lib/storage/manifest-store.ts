@@ -1,6 +1,7 @@
 // Manifests: blobs that are linked as revisions of a repository. Their bytes never change under a digest, so that those
 // read lately are kept in memory; whether a repository holds one is asked of its link each time.
 import { LRUCache } from 'lru-cache'
+import { KeyedLock } from '../keyed-lock.ts'
 import type { CallOptions, ManifestEntry } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { BlobUnknownError, ReferencesUnknownError, RegistryError } from '../oci/errors.ts'
@@ -21,6 +22,13 @@ export interface ManifestStore {
   checkReferences(name: RepositoryName, content: ManifestContent, options?: CallOptions): Promise<void>
   /** Unlinks it from this repository; returns whether it was linked. */
   remove(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
+  /** For work that changes a manifest together with its tags: one at a time, or a tag could be left without it. */
+  exclusively<T>(
+    name: RepositoryName,
+    digest: Digest,
+    work: () => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T>
 }
 
 export interface ManifestStoreDeps {
@@ -39,6 +47,8 @@ export function createManifestStore({
     maxSize: cacheBytes,
     sizeCalculation: manifest => manifest.bytes.length + 512,
   })
+
+  const changes = new KeyedLock()
 
   async function read(digest: Digest, options?: CallOptions): Promise<Manifest | undefined> {
     const known = recent.get(digest)
@@ -103,5 +113,6 @@ export function createManifestStore({
       if (missing.size > 0) throw new ReferencesUnknownError([...missing])
     },
     remove: (name, digest, options) => links.unlink(name, 'manifest', digest, options),
+    exclusively: (name, digest, work, options) => changes.run(`${name}@${digest}`, work, options),
   }
 }

@@ -25,6 +25,8 @@ export interface MirroredTag {
 
 export interface MirroredTags {
   get(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<MirroredTag | undefined>
+  /** What storage says at this moment, which another process may have changed. */
+  stored(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<MirroredTag | undefined>
   /** Durable; to be called before the tag's link is moved. */
   set(name: RepositoryName, tag: Tag, record: MirroredTag, options?: CallOptions): Promise<void>
   /** The upstream still says so. */
@@ -70,6 +72,11 @@ export function createMirroredTags(driver: StorageDriver, maxInMemory = 10_000):
       const before = changes
       const record = await read(name, tag, options)
       if (record !== undefined && changes === before) recent.set(key(name, tag), record)
+      return record
+    },
+    async stored(name, tag, options) {
+      const record = await read(name, tag, options)
+      if (record === undefined) recent.delete(key(name, tag))
       return record
     },
     async set(name, tag, record, options) {

@@ -1,5 +1,6 @@
 // Tags: names that move from one manifest digest to another. What a tag means now is its `current` link; every digest
 // that it ever meant has an `index` entry.
+import { KeyedLock } from '../keyed-lock.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isTag, type Tag } from '../oci/reference.ts'
@@ -15,8 +16,12 @@ export interface TagStore {
   set(name: RepositoryName, tag: Tag, digest: Digest, options?: CallOptions): Promise<void>
   /** Every tag in byte order; undefined if the repository never had one. */
   list(name: RepositoryName, options?: CallOptions): Promise<readonly Tag[] | undefined>
-  /** Returns whether there was one. */
-  remove(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<boolean>
+  /** Returns whether there was one. With `meaning`, a tag that means another digest by now stays. */
+  remove(
+    name: RepositoryName,
+    tag: Tag,
+    options?: CallOptions & { readonly meaning?: Digest },
+  ): Promise<boolean>
   /** The tags that mean `digest` now. */
   pointingTo(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<readonly Tag[]>
 }
@@ -28,6 +33,13 @@ export interface TagStoreDeps {
 }
 
 export function createTagStore({ driver, concurrency }: TagStoreDeps): TagStore {
+  /** A tag that is set while its folder is being removed must not lose half of its files. */
+  const changes = new KeyedLock()
+
+  function changing<T>(name: RepositoryName, tag: Tag, work: () => Promise<T>, options?: CallOptions) {
+    return changes.run(`${name}:${tag}`, work, options)
+  }
+
   const resolve: TagStore['resolve'] = (name, tag, options) =>
     readLink(driver, layout.tagCurrent(name, tag), options)
 
@@ -46,13 +58,21 @@ export function createTagStore({ driver, concurrency }: TagStoreDeps): TagStore 
     list,
     async set(name, tag, digest, options) {
       const link = Buffer.from(digest)
-      await driver.writeAll(layout.tagEntry(name, tag, digest), link, options)
-      await driver.writeAll(layout.tagCurrent(name, tag), link, options)
+      const work = async () => {
+        await driver.writeAll(layout.tagEntry(name, tag, digest), link, options)
+        await driver.writeAll(layout.tagCurrent(name, tag), link, options)
+      }
+      await changing(name, tag, work, options)
     },
-    async remove(name, tag, options) {
-      if (!(await hasLink(driver, layout.tagCurrent(name, tag), options))) return false
-      await driver.remove(layout.tag(name, tag), options)
-      return true
+    async remove(name, tag, options = {}) {
+      const { meaning } = options
+      const work = async () => {
+        if (!(await hasLink(driver, layout.tagCurrent(name, tag), options))) return false
+        if (meaning !== undefined && (await resolve(name, tag, options)) !== meaning) return false
+        await driver.remove(layout.tag(name, tag), options)
+        return true
+      }
+      return changing(name, tag, work, options)
     },
     async pointingTo(name, digest, options) {
       const waiting = [...((await list(name, options)) ?? [])]

@@ -192,7 +192,8 @@ export class Upload {
       }
       forget()
       const descriptor = await blobs.adopt(path, digest, this.#offset, options)
-      await links.link(this.#name, 'layer', digest, options)
+      // It is stored: no signal ends this half-way any more, or a second attempt would find a session without bytes.
+      await links.link(this.#name, 'layer', digest)
       await driver.remove(layout.upload(this.#name, this.id))
       return descriptor
     }, options)

@@ -1,9 +1,12 @@
 import t from 'tap'
 import { digestOf } from '../../lib/oci/digest.ts'
 import { BlobUnknownError } from '../../lib/oci/errors.ts'
+import { mediaTypes } from '../../lib/oci/media-types.ts'
+import { digestReference } from '../../lib/oci/reference.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { UpstreamError } from '../../lib/upstream/errors.ts'
-import { app, content, pull, startMirror } from '../support/mirror.ts'
+import { app, content, mebibyte, pull, startMirror, until } from '../support/mirror.ts'
+import { hold, hooked } from '../support/stores.ts'
 
 const other = parseRepositoryName('other/secret')
 
@@ -70,6 +73,78 @@ t.test('open() of a running fill in another repository waits for the upstream to
   t.ok((await joined).equals(bytes))
   t.equal(mirror.upstream.count(/^GET .*\/blobs\//), 1, 'one download for both')
   t.match(await mirror.local.repository(app).blobs.stat(digest), { size: bytes.length }, 'linked to both')
+})
+
+t.test('open() joins no fill unconfirmed that another repository began at the same moment', async t => {
+  const bothLooked = hold()
+  let looks = 0
+  const mirror = await startMirror(t, {
+    wrapDriver: driver =>
+      hooked(driver, async ({ action, path, when }) => {
+        if (action !== 'stat' || when !== 'before' || !path.includes('/blobs/') || ++looks > 2) return
+        if (looks === 2) bothLooked.release()
+        await bothLooked.released
+      }),
+  })
+  const digest = mirror.upstream.addBlob(other, content(1000))
+  const theirs = mirror.registry.repository(other).blobs.open(digest)
+
+  await t.rejects(mirror.repository.blobs.open(digest), BlobUnknownError)
+  t.match(await theirs, { size: 1000 })
+  await t.rejects(mirror.local.repository(app).blobs.stat(digest), BlobUnknownError, 'not linked')
+})
+
+t.test('open() does not take the refusal of another repository’s fill for its own', async t => {
+  const fillLooks = hold()
+  let looks = 0
+  const mirror = await startMirror(t, {
+    wrapDriver: driver =>
+      hooked(driver, async ({ action, path, when }) => {
+        // The first look is the request's, the second its fill's.
+        if (action === 'stat' && when === 'before' && path.includes('/blobs/') && ++looks === 2)
+          await fillLooks.released
+      }),
+  })
+  const bytes = content(1000)
+  const digest = mirror.upstream.addBlob(app, bytes)
+  const refused = mirror.registry.repository(other).blobs.open(digest)
+  await until(() => mirror.fills.find(digest) !== undefined)
+  const ours = Promise.all([pull(mirror, digest), pull(mirror, digest)])
+  await until(() => mirror.fills.find(digest)?.isClaimedBy(app) ?? false)
+
+  fillLooks.release()
+
+  await t.rejects(refused, BlobUnknownError)
+  for (const received of await ours) t.ok(received.equals(bytes))
+})
+
+t.test('bring() is left by its caller’s signal, and the fill goes on', async t => {
+  const mirror = await startMirror(t)
+  const digest = mirror.upstream.addBlob(app, content(mebibyte))
+  mirror.upstream.hold(1000)
+  const leaving = new AbortController()
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociManifest,
+      layers: [{ mediaType: mediaTypes.octetStream, digest, size: mebibyte }],
+    }),
+  )
+  const pushing = mirror.repository.manifests.put(
+    manifest,
+    mediaTypes.ociManifest,
+    digestReference(digestOf(manifest)),
+    { signal: leaving.signal },
+  )
+  await mirror.upstream.held()
+  await until(() => (mirror.fills.find(digest)?.bytesStored ?? 0) > 0)
+
+  leaving.abort(new Error('gone'))
+
+  await t.rejects(pushing, { message: 'gone' })
+  const fill = mirror.fills.find(digest)
+  mirror.upstream.release()
+  t.match(await fill?.settled, { kind: 'stored' })
 })
 
 t.test('open() confirms a stored blob with HEAD only, and with GET where HEAD is refused', async t => {

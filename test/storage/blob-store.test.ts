@@ -126,9 +126,9 @@ onEachDriver(
     await driver.writeAll(staged, bytes)
     await blobs.adopt(staged, digest, bytes.length)
     t.same(await blobs.readAll(digest), bytes)
-    await driver.writeAll(staged, Buffer.from('never looked at'))
+    await driver.writeAll(staged, Buffer.alloc(bytes.length, 'never looked at'))
 
-    const descriptor = await blobs.adopt(staged, digest, 15)
+    const descriptor = await blobs.adopt(staged, digest, bytes.length)
 
     t.equal(descriptor.size, bytes.length)
     t.same(await blobs.readAll(digest), bytes)
@@ -228,3 +228,43 @@ t.test('BlobStore.stat() that began during remove() is not remembered after it',
 
   await t.rejects(blobs.stat(digest), BlobUnknownError)
 })
+
+onEachDriver(t, 'BlobStore takes content in again where its file has the wrong length', async (t, driver) => {
+  const blobs = createBlobStore({ driver, cache: createDescriptorCache(10) })
+  for (const store of [
+    () => blobs.put(bytes, digest),
+    async () => {
+      await driver.writeAll(staged, bytes)
+      await blobs.adopt(staged, digest, bytes.length)
+    },
+  ]) {
+    await driver.writeAll(layout.blobContent(digest), bytes.subarray(1))
+
+    await store()
+
+    t.same(await blobs.readAll(digest), bytes)
+    t.match(await blobs.stat(digest), { size: bytes.length })
+  }
+})
+
+onEachDriver(
+  t,
+  'BlobWriter.commit() of what is stored does not fail for want of order',
+  async (t, driver) => {
+    let isBroken = false
+    const broken = hooked(driver, ({ action, path }) => {
+      if (isBroken && action === 'remove' && path.includes('_fills')) throw new Error('cannot remove')
+    })
+    const blobs = createBlobStore({ driver: broken })
+    const writer = await blobs.create()
+    t.teardown(() => writer.release())
+    await writer.write(bytes)
+    isBroken = true
+
+    t.match(await writer.commit(digest, digest), { digest, size: bytes.length })
+
+    isBroken = false
+    await writer.cancel()
+    t.same(await blobs.readAll(digest), bytes)
+  },
+)

@@ -92,6 +92,36 @@ onEachDriver(t, 'TagStore.pointingTo() finds what means a digest now, not what h
   t.same(found, found.toSorted())
 })
 
+onEachDriver(
+  t,
+  'TagStore.remove() of a tag that means something else by now leaves it',
+  async (t, driver) => {
+    const tags = createTagStore({ driver, concurrency: 4 })
+    await tags.set(name, latest, b)
+
+    t.equal(await tags.remove(name, latest, { meaning: a }), false)
+    t.equal(await tags.resolve(name, latest), b)
+    t.equal(await tags.remove(name, latest, { meaning: b }), true)
+    t.equal(await tags.resolve(name, latest), undefined)
+  },
+)
+
+onEachDriver(t, 'TagStore.remove() and set() of one tag do not meet half-way', async (t, driver) => {
+  const tags = createTagStore({ driver, concurrency: 4 })
+  for (let round = 0; round < 20; round++) {
+    await tags.set(name, latest, a)
+    await Promise.all([tags.remove(name, latest), tags.set(name, latest, b)])
+  }
+
+  t.equal(await tags.resolve(name, latest), b)
+  t.same(
+    (await filesIn(driver)).map(path => path.replace(/^.*\/tags/, '')),
+    [layout.tagCurrent(name, latest), layout.tagEntry(name, latest, b)].map(path =>
+      path.replace(/^.*\/tags/, ''),
+    ),
+  )
+})
+
 t.test('TagStore.pointingTo() reads no more tags at once than it may', async t => {
   const driver = await openTestDriver(t, 'filesystem')
   let reading = 0

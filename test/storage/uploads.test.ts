@@ -274,3 +274,22 @@ onEachDriver(
     t.equal((await createStores(driver, { clock }).uploads.resume(name, id)).startedAtMs, clock.now())
   },
 )
+
+onEachDriver(
+  t,
+  'Upload.complete() goes through with what is stored, also when its caller leaves',
+  async (t, driver) => {
+    const leaving = new AbortController()
+    const watched = hooked(driver, ({ action, when }) => {
+      if (action === 'move' && when === 'after') leaving.abort(new Error('gone'))
+    })
+    const { uploads, links } = createStores(watched)
+    const session = await uploads.start(name)
+    await session.append(bodyOf(bytes), 0)
+
+    await session.complete(digest, { signal: leaving.signal })
+
+    t.equal(await links.resolve(name, 'layer', digest), digest)
+    await t.rejects(uploads.resume(name, session.id), unknown)
+  },
+)

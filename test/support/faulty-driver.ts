@@ -4,7 +4,7 @@ import { EventEmitter, once } from 'node:events'
 import { Readable } from 'node:stream'
 import type { FileWriter, StorageDriver, StoragePath } from '../../lib/storage/driver/driver.ts'
 
-/** The calls that can be made to fail or wait; the last four are a writer's. */
+/** The calls that can be made to fail or wait; the last five are a writer's. */
 export type FaultyCall =
   | 'stat'
   | 'read'
@@ -18,6 +18,7 @@ export type FaultyCall =
   | 'readWritten'
   | 'commit'
   | 'cancel'
+  | 'release'
 
 export interface FaultOptions {
   /** Which paths the fault is meant for; all, if it is left out. A move goes by the path that it comes from. */
@@ -81,7 +82,7 @@ export function faultyDriver(inner: StorageDriver): FaultyDriver {
       commit: () => meet('commit', path, () => writer.commit()),
       close: () => writer.close(),
       cancel: () => meet('cancel', path, () => writer.cancel()),
-      release: () => writer.release(),
+      release: () => meet('release', path, () => writer.release()),
       ...(readWritten && {
         readWritten: (...args: Parameters<typeof readWritten>) =>
           meet('readWritten', path, () => readWritten(...args)),

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import { requestContext as logContext } from '../../log.ts'
+import { ConnectionSignals } from '../connection-signals.ts'
 import { RequestState, type Middleware } from '../context.ts'
 import type { Router } from '../router.ts'
 
@@ -15,11 +16,17 @@ export function requestContext({
   readonly router: Router
   readonly clock: Clock
 }): Middleware {
+  const signals = new ConnectionSignals()
   return (ctx, next) => {
     const given = ctx.req.headers['x-request-id']
     const id = typeof given === 'string' && saneId.test(given) ? given : randomUUID()
     const match = router.match(ctx.method, ctx.path)
-    ctx.state = new RequestState(ctx.res, { id, startedAtMs: clock.now(), match })
+    ctx.state = new RequestState(ctx.res, {
+      id,
+      startedAtMs: clock.now(),
+      match,
+      connection: signals.of(ctx.req.socket),
+    })
     return logContext.run({ requestId: id }, next)
   }
 }
