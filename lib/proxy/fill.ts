@@ -7,8 +7,9 @@
 //   1. Ask the store whether the blob is there already; then open the upstream. `opened` settles: size is known, or not.
 //   2. Pump: write and hash each batch. If the body breaks off, open again at the stored offset and go on with the same
 //      hash, as long as each new body brings something and at most `maxStalls` times in a row otherwise.
-//   3. Verify size and digest, make the blob durable and visible, let the claims link it to their repositories.
-//   4. Only then give out the last byte, and settle. A fill that fails errs in every reader and removes its file.
+//   3. Verify size and digest; only then give out the last byte. A fill that fails errs in every reader and removes its
+//      file.
+//   4. Make the blob durable and visible, let the claims link it to their repositories, and settle.
 import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { abortable } from '../keyed-lock.ts'
@@ -16,7 +17,7 @@ import type { Logger } from '../log.ts'
 import type { ByteRange } from '../oci/byte-range.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, Hasher, type Digest } from '../oci/digest.ts'
-import { BlobUnknownError } from '../oci/errors.ts'
+import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore, BlobWriter } from '../storage/blob-store.ts'
 import { sizeOf } from '../streams/batches.ts'
@@ -74,6 +75,8 @@ export class Fill implements GrowingContent {
   #writer: BlobWriter | undefined
   #outcome: FillOutcome | undefined
   #wasPresent = false
+  /** All bytes are stored and make the digest; whether they can be kept is another matter. */
+  #isVerified = false
   #readers = 0
   /** What was stored last, for the readers that keep up: it need not be read back. */
   #latest: { readonly start: number; readonly batch: readonly Uint8Array[] } | undefined
@@ -150,7 +153,7 @@ export class Fill implements GrowingContent {
   async waitBeyond(position: number, { signal }: CallOptions = {}): Promise<number> {
     for (;;) {
       const readable = this.#bytesReadable()
-      if (readable > position || this.#outcome !== undefined) return readable
+      if (readable > position || this.#isVerified) return readable
       await this.#wokenUp(signal)
     }
   }
@@ -181,11 +184,14 @@ export class Fill implements GrowingContent {
     return undefined
   }
 
-  /** The last byte is withheld until everything is verified, so that a bad body can only ever end short. */
+  /**
+   * The last byte is withheld until everything is verified, so that a bad body can only ever end short. From then on
+   * readers get it all: they need not wait until it is flushed to disk, and a full disk is none of their business.
+   */
   #bytesReadable(): number {
-    if (this.#outcome?.kind === 'failed') throw this.#outcome.error
     const stored = this.bytesStored
-    if (this.#outcome !== undefined) return stored
+    if (this.#isVerified) return stored
+    if (this.#outcome?.kind === 'failed') throw this.#outcome.error
     return Math.max(0, this.#size === undefined ? stored - 1 : Math.min(stored, this.#size - 1))
   }
 
@@ -212,8 +218,11 @@ export class Fill implements GrowingContent {
     try {
       await this.#transfer(first, this.#writer, signal)
       const found = this.#hasher.digest()
+      if (found !== this.digest) throw wrongContent(this.digest, found)
+      this.#size = this.#writer.bytesWritten
+      this.#isVerified = true
+      this.#wake()
       const descriptor = await this.#writer.commit(this.digest, found, { signal })
-      this.#size = descriptor.size
       return { kind: 'stored', descriptor }
     } finally {
       await this.#clearUp(this.#writer)
@@ -338,6 +347,16 @@ export class Fill implements GrowingContent {
     for (const resume of this.#waiting) resume()
     this.#waiting.clear()
   }
+}
+
+function wrongContent(digest: Digest, found: Digest): UpstreamError {
+  const cause = new DigestMismatchError(digest, found)
+  return new UpstreamError(
+    'invalid',
+    'upstream',
+    `Cannot accept blob "${digest}": its content is "${found}"`,
+    { cause },
+  )
 }
 
 function tooLong(digest: Digest, sizeBytes: number): UpstreamError {

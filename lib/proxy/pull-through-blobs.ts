@@ -6,6 +6,7 @@ import { abortable } from '../keyed-lock.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { BlobUnknownError } from '../oci/errors.ts'
+import { mediaTypes } from '../oci/media-types.ts'
 import type { BlobBody, BlobService } from '../registry/registry.ts'
 import { UpstreamError } from '../upstream/errors.ts'
 import type { Fill } from './fill.ts'
@@ -94,6 +95,10 @@ export function pullThroughBlobs(context: PullThroughContext): PullThroughBlobs 
       const found = await here(blobs => blobs.stat(digest, options))
       observe({ kind: 'lookup', type: 'blob', outcome: found === undefined ? 'miss' : 'hit' })
       if (found !== undefined) return found
+      const running = fills.find(digest)
+      if (running?.isClaimedBy(mirrored.name) && running.size !== undefined) {
+        return { mediaType: mediaTypes.octetStream, digest, size: running.size }
+      }
       try {
         return await confirm(digest, options)
       } catch (err) {

@@ -161,7 +161,14 @@ t.test('metrics count fills, their bytes, hits and misses, and upstream requests
   const before = (await buffer(await get(`${debugUrl}/metrics`))).toString()
   t.match(before, 'registry_proxy_hits_total{type="blob"} 0', 'there from the start')
 
-  for (let times = 0; times < 2; times++) await buffer(await get(`${url}/v2/${name}/blobs/${digest}`))
+  await buffer(await get(`${url}/v2/${name}/blobs/${digest}`))
+  // It is a hit from when it is on the disk; until then it is answered by its fill.
+  const isStored = async () => {
+    const page = (await buffer(await get(`${debugUrl}/metrics`))).toString()
+    return page.includes('entrepot_fills_total{outcome="stored"} 1')
+  }
+  while (!(await isStored()));
+  await buffer(await get(`${url}/v2/${name}/blobs/${digest}`))
   const metrics = (await buffer(await get(`${debugUrl}/metrics`))).toString()
 
   for (const line of [

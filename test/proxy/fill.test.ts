@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import type { Digest } from '../../lib/oci/digest.ts'
-import { BlobUnknownError, DigestMismatchError } from '../../lib/oci/errors.ts'
+import { BlobUnknownError } from '../../lib/oci/errors.ts'
 import { UpstreamError } from '../../lib/upstream/errors.ts'
 import {
   app,
@@ -26,28 +26,25 @@ function leavesNothing(t: Test, mirror: Mirror, digest: Digest): void {
   t.equal(openDescriptorsBelow(mirror.root), 0, 'no descriptor stays open')
 }
 
-t.test(
-  'Fill fails with DigestMismatchError, its reader ends short and nothing stays, when a byte is wrong',
-  async t => {
-    const alter = (bytes: Buffer) =>
-      Buffer.concat([bytes.subarray(0, -1), Buffer.from([(bytes.at(-1) ?? 0) ^ 1])])
-    const mirror = await startMirror(t, { alter })
-    const digest = mirror.upstream.addBlob(app, content(3 * mebibyte))
+t.test('Fill fails, its reader ends short and nothing stays, when a byte is wrong', async t => {
+  const alter = (bytes: Buffer) =>
+    Buffer.concat([bytes.subarray(0, -1), Buffer.from([(bytes.at(-1) ?? 0) ^ 1])])
+  const mirror = await startMirror(t, { alter })
+  const digest = mirror.upstream.addBlob(app, content(3 * mebibyte))
 
-    const body = await openBytes(mirror, digest)
-    const stream = await body.read()
-    let received = 0
-    stream.on('data', (chunk: Buffer) => (received += chunk.length))
+  const body = await openBytes(mirror, digest)
+  const stream = await body.read()
+  let received = 0
+  stream.on('data', (chunk: Buffer) => (received += chunk.length))
 
-    await t.rejects(
-      new Promise((resolve, reject) => stream.on('end', resolve).on('error', reject)),
-      DigestMismatchError,
-    )
-    t.ok(received < 3 * mebibyte, 'the last byte was withheld')
-    await until(() => openDescriptorsBelow(mirror.root) === 0)
-    leavesNothing(t, mirror, digest)
-  },
-)
+  await t.rejects(
+    new Promise((resolve, reject) => stream.on('end', resolve).on('error', reject)),
+    UpstreamError,
+  )
+  t.ok(received < 3 * mebibyte, 'the last byte was withheld')
+  await until(() => openDescriptorsBelow(mirror.root) === 0)
+  leavesNothing(t, mirror, digest)
+})
 
 t.test('Fill fails when the upstream sends more or less than it announced', async t => {
   for (const [what, alter] of [

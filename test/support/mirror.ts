@@ -93,9 +93,11 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
 
 export type Mirror = Awaited<ReturnType<typeof startMirror>>
 
-/** Opens a blob of the mirrored repository and reads all of it. */
+/** Opens a blob of the mirrored repository, reads all of it, and waits until what fetched it has settled. */
 export async function pull(mirror: Mirror, digest: Digest): Promise<Buffer> {
-  return buffer(await (await openBytes(mirror, digest)).read())
+  const bytes = await buffer(await (await openBytes(mirror, digest)).read())
+  await mirror.fills.find(digest)?.settled
+  return bytes
 }
 
 export async function openBytes(

@@ -79,7 +79,7 @@ export interface FileWriter {
   readWritten?(position: number, maxBytes: number, options?: CallOptions): Promise<Buffer>
   /** Makes the content durable and complete; no write may follow. */
   commit(): Promise<void>
-  /** Keeps what is there for a later append. */
+  /** Keeps what is there for a later append; rejects, and keeps nothing, if the store has lost some of it. */
   close(): Promise<void>
   /** Removes what was written. Idempotent, and nothing after commit() or close(): safe in a finally. */
   cancel(): Promise<void>

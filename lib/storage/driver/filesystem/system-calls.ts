@@ -45,6 +45,13 @@ export function syncFile(fd: number): Promise<void> {
   })
 }
 
+/** The same for the bytes alone. */
+export function syncContent(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fdatasync(fd, err => (err ? reject(err) : resolve()))
+  })
+}
+
 /** What lies at a path; links are followed. */
 export function statFile(file: string): Promise<fs.Stats> {
   return new Promise((resolve, reject) => {

@@ -16,6 +16,7 @@ import {
   openFile,
   readSome,
   storageFailure,
+  syncContent,
   syncFile,
   writeSome,
 } from './system-calls.ts'
@@ -30,6 +31,8 @@ interface Opened {
   readonly changed: readonly string[]
 }
 
+const flushEveryBytes = 16 * 1024 * 1024
+
 /** The writer of an open file; open() makes one. */
 export class FilesystemWriter implements FileWriter {
   readonly #opened: Opened
@@ -38,10 +41,14 @@ export class FilesystemWriter implements FileWriter {
   #calls = 0
   #whenIdle: (() => void) | undefined
   #released: Promise<void> | undefined
+  #flushing: Promise<void> | undefined
+  #flushedTo: number
+  #flushFailure: Error | undefined
 
   private constructor(opened: Opened) {
     this.#opened = opened
     this.#bytesWritten = opened.size
+    this.#flushedTo = opened.size
   }
 
   /** Makes `file` anew, or goes on with it if `append`. Errors speak of `path`. */
@@ -75,6 +82,7 @@ export class FilesystemWriter implements FileWriter {
         left = after(left, count)
       }
     })
+    this.#flushAsYouGo()
   }
 
   async readWritten(position: number, maxBytes: number, options: CallOptions = {}): Promise<Buffer> {
@@ -89,8 +97,11 @@ export class FilesystemWriter implements FileWriter {
 
   async commit(): Promise<void> {
     if (this.#state === 'committed') return
+    await this.#flushing
     await this.#call('commit', async fd => {
       this.#mustBeWriting('commit')
+      // The system tells of a failed flush only once: it may have been told to the one in the background.
+      if (this.#flushFailure !== undefined) throw this.#flushFailure
       await syncFile(fd)
       await syncDirectories(this.#opened.changed)
       this.#state = 'committed'
@@ -98,7 +109,14 @@ export class FilesystemWriter implements FileWriter {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'writing') this.#state = 'closed'
+    if (this.#state !== 'writing') return
+    await this.#flushing
+    if (this.#flushFailure !== undefined) {
+      // A later writer's flush would succeed, the failure having been told: nothing may build on these bytes.
+      await this.cancel()
+      throw this.#flushFailure
+    }
+    this.#state = 'closed'
   }
 
   async cancel(): Promise<void> {
@@ -118,6 +136,17 @@ export class FilesystemWriter implements FileWriter {
   async #closeFile(): Promise<void> {
     if (this.#calls > 0) await new Promise<void>(resolve => (this.#whenIdle = resolve))
     await closeFile(this.#opened.fd)
+  }
+
+  /** Starts flushing what has gathered, beside the writing: commit() then finds little left to wait for. */
+  #flushAsYouGo(): void {
+    if (this.#flushing !== undefined || this.#bytesWritten - this.#flushedTo < flushEveryBytes) return
+    this.#flushedTo = this.#bytesWritten
+    this.#flushing = this.#call('flush', syncContent)
+      .catch((err: unknown) => {
+        this.#flushFailure ??= err instanceof Error ? err : new Error('Cannot flush', { cause: err })
+      })
+      .finally(() => (this.#flushing = undefined))
   }
 
   // Counts the calls on the descriptor: release() waits for them.

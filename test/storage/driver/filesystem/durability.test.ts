@@ -82,6 +82,21 @@ void t.test('FileWriter.write() goes on after a short write', async t => {
   t.ok((await driver.readAll(at('/file'))).equals(bytes))
 })
 
+void t.test('FileWriter flushes as it goes, and a flush that failed spoils commit() and close()', async t => {
+  for (const end of ['commit', 'close'] as const) {
+    const { driver, failNext } = watched(t)
+    failNext('fdatasync')
+    const writer = await driver.openWriter(at('/file'))
+    await writer.write(pattern(16 * 1024 * 1024))
+
+    await t.rejects(writer[end](), { name: 'StorageError', cause: { code: 'ENOSPC' } })
+    await writer.cancel()
+    await writer.release()
+
+    t.strictSame(await walked(driver, '/'), [], end)
+  }
+})
+
 void t.test('FileWriter.cancel() removes the file after a commit() that failed', async t => {
   const { driver, failNext } = watched(t)
   const writer = await driver.openWriter(at('/file'))
@@ -118,7 +133,7 @@ interface Watched {
   /** What was synced since the last time, in order of the names. */
   synced(): readonly string[]
   /** The next such call fails with ENOSPC. */
-  failNext(call: 'writev' | 'fsync'): void
+  failNext(call: 'writev' | 'fsync' | 'fdatasync'): void
   /** From now on no write takes more than so many bytes. */
   shorten(bytes: number): void
   /** The next read waits until the returned function is called. */
@@ -127,7 +142,7 @@ interface Watched {
 
 function watched(t: Test): Watched {
   const root = t.testdir()
-  const { fsync, read, writev } = fs
+  const { fdatasync, fsync, read, writev } = fs
   let names: string[] = []
   let failing: string | undefined
   let most = Infinity
@@ -150,6 +165,11 @@ function watched(t: Test): Watched {
       )
       fsync(fd, done)
     },
+    fdatasync(fd: number, done: (err: Error | null) => void) {
+      const failure = fails('fdatasync')
+      if (failure) done(failure)
+      else fdatasync(fd, done)
+    },
     writev(fd: number, chunks: readonly Uint8Array[], position: number, done: Parameters<typeof writev>[3]) {
       const failure = fails('writev')
       if (failure) return done(failure, 0, [])
@@ -158,7 +178,7 @@ function watched(t: Test): Watched {
   })
   syncBuiltinESMExports()
   t.teardown(() => {
-    Object.assign(fs, { fsync, read, writev })
+    Object.assign(fs, { fdatasync, fsync, read, writev })
     syncBuiltinESMExports()
   })
   return {
