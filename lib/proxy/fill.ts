@@ -5,8 +5,7 @@
 // docs/design/001-fill.md are kept like this:
 //
 //   1. Ask the store whether the blob is there already; then open the upstream. `opened` settles: size is known, or not.
-//   2. Pump: write and hash each batch. If the body breaks off, open again at the stored offset and go on with the same
-//      hash, as long as each new body brings something and at most `maxStalls` times in a row otherwise.
+//   2. Write and hash each batch; a body that breaks off is gone on with (transfer.ts).
 //   3. Verify size and digest; only then give out the last byte. A fill that fails errs in every reader and removes its
 //      file.
 //   4. Make the blob durable and visible, let the claims link it to their repositories, and settle.
@@ -21,12 +20,10 @@ import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore, BlobWriter } from '../storage/blob-store.ts'
 import { sizeOf } from '../streams/batches.ts'
+import type { ContentReader } from '../streams/content-reader.ts'
 import { tail, type GrowingContent } from '../streams/tail.ts'
 import { UpstreamError } from '../upstream/errors.ts'
-import type { UpstreamBody } from '../upstream/upstream.ts'
-
-/** Opens the blob at an upstream from byte `start` on; resolves when the headers are in. */
-export type OpenUpstream = (start: number, signal: AbortSignal) => Promise<UpstreamBody>
+import { transfer, type OpenUpstream, type TransferDeps } from './transfer.ts'
 
 /** `stored`: fetched and verified. `present`: it was in the store before, nothing was fetched. */
 export type FillOutcome =
@@ -53,10 +50,6 @@ export interface FillRequest {
   /** The last resort for a size: asks the upstream. Its failure only means that nobody knows. */
   readonly askSize?: ((signal: AbortSignal) => Promise<number>) | undefined
 }
-
-const maxStalls = 5
-const firstPauseMs = 200
-const longestPauseMs = 10_000
 
 export class Fill implements GrowingContent {
   readonly digest: Digest
@@ -150,6 +143,37 @@ export class Fill implements GrowingContent {
     return tail(this, { start: range?.start ?? 0, end: range?.end }, { ...options, onClose })
   }
 
+  /** Like read(), but by position; for content whose size is known and a store that can do so, too. */
+  async openReader(options: CallOptions = {}): Promise<ContentReader> {
+    options.signal?.throwIfAborted()
+    const { blobs } = this.#deps
+    if (this.#size === undefined || blobs.openReader === undefined)
+      throw new TypeError('Cannot read by position')
+    if (this.#outcome?.kind === 'failed') throw this.#outcome.error
+    if (this.#outcome !== undefined) return blobs.openReader(this.digest, options)
+    this.#readers++
+    let isOpen = true
+    return {
+      size: this.#size,
+      readInto: (into, position, opts) => this.#readInto(into, position, opts),
+      close: async () => {
+        if (isOpen) this.#readers--
+        isOpen = false
+        await this.#releaseIfUnused()
+      },
+    }
+  }
+
+  async #readInto(into: Buffer, position: number, options?: CallOptions): Promise<number> {
+    const limit = await this.waitBeyond(position, options)
+    if (limit <= position) return 0
+    const wanted = into.subarray(0, Math.min(into.length, limit - position))
+    const copied = this.#copyLatest(wanted, position)
+    return copied > 0
+      ? copied
+      : (await this.readAt(position, wanted.length, { ...options, into: wanted })).length
+  }
+
   async waitBeyond(position: number, { signal }: CallOptions = {}): Promise<number> {
     for (;;) {
       const readable = this.#bytesReadable()
@@ -158,9 +182,11 @@ export class Fill implements GrowingContent {
     }
   }
 
-  async readAt(position: number, maxBytes: number, options?: CallOptions): Promise<Buffer> {
-    const piece = this.#latestAt(position)
-    if (piece !== undefined) return piece.subarray(0, maxBytes)
+  async readAt(
+    position: number,
+    maxBytes: number,
+    options?: CallOptions & { readonly into?: Buffer },
+  ): Promise<Buffer> {
     const writer = this.#writer
     if (writer?.readWritten === undefined)
       throw new TypeError(`Cannot read fill of "${this.digest}": not readable`)
@@ -172,16 +198,21 @@ export class Fill implements GrowingContent {
     this.#stopping.abort(reason)
   }
 
-  #latestAt(position: number): Buffer | undefined {
-    if (this.#latest === undefined || position < this.#latest.start) return undefined
-    let { start } = this.#latest
+  /** From memory, for a reader that keeps up: as much of what was stored last as `into` holds; 0 if it is not there. */
+  #copyLatest(into: Buffer, position: number): number {
+    if (this.#latest === undefined || position < this.#latest.start) return 0
+    let copied = 0
+    let start = this.#latest.start
     for (const piece of this.#latest.batch) {
-      const end = start + piece.length
-      if (position < end)
-        return Buffer.from(piece.buffer, piece.byteOffset + position - start, end - position)
-      start = end
+      const from = position + copied - start
+      if (from < piece.length && copied < into.length) {
+        const part = piece.subarray(from, from + into.length - copied)
+        into.set(part, copied)
+        copied += part.length
+      }
+      start += piece.length
     }
-    return undefined
+    return copied
   }
 
   /**
@@ -216,7 +247,7 @@ export class Fill implements GrowingContent {
       throw err
     }
     try {
-      await this.#transfer(first, this.#writer, signal)
+      await transfer(first, this.#transferDeps(this.#writer), signal)
       const found = this.#hasher.digest()
       if (found !== this.digest) throw wrongContent(this.digest, found)
       this.#size = this.#writer.bytesWritten
@@ -238,70 +269,23 @@ export class Fill implements GrowingContent {
     }
   }
 
-  async #transfer(first: UpstreamBody, writer: BlobWriter, signal: AbortSignal): Promise<void> {
-    let stalls = 0
-    for (let body = first; ;) {
-      const before = writer.bytesWritten
-      const failure = await this.#pump(body, writer, signal)
-      if (failure === undefined) return
-      stalls = writer.bytesWritten > before ? 0 : stalls + 1
-      body = await this.#reopen(failure, stalls, writer, signal)
-    }
-  }
-
-  /** Moves one body into the store; returns how it broke off, if it may be gone on with. */
-  async #pump(
-    body: UpstreamBody,
-    writer: BlobWriter,
-    signal: AbortSignal,
-  ): Promise<UpstreamError | undefined> {
-    try {
-      for await (const batch of body) {
-        const start = writer.bytesWritten
-        const size = sizeOf(batch)
-        if (this.#size !== undefined && start + size > this.#size) throw tooLong(this.digest, this.#size)
-        const written = writer.write(batch, { signal })
-        this.#hasher.update(batch)
-        await written
+  #transferDeps(writer: BlobWriter): TransferDeps {
+    const { clock, logger, onProgress, onResume } = this.#deps
+    return {
+      digest: this.digest,
+      size: this.#size,
+      open: this.#request.open,
+      writer,
+      hasher: this.#hasher,
+      clock,
+      logger,
+      onBatch: (start, batch) => {
         this.#latest = { start, batch }
-        this.#deps.onProgress(size)
+        onProgress(sizeOf(batch))
         this.#wake()
-      }
-    } catch (err) {
-      signal.throwIfAborted()
-      if (err instanceof UpstreamError && err.retryable) return err
-      throw err
-    } finally {
-      await body.dispose()
+      },
+      onResume,
     }
-    if (this.#size === undefined || writer.bytesWritten === this.#size) return undefined
-    return tooShort(this.digest, writer.bytesWritten, this.#size)
-  }
-
-  async #reopen(
-    failure: UpstreamError,
-    stalls: number,
-    writer: BlobWriter,
-    signal: AbortSignal,
-  ): Promise<UpstreamBody> {
-    let cause = failure
-    for (let attempt = stalls; attempt < maxStalls; attempt++) {
-      this.#deps.logger.warn(
-        { err: cause, digest: this.digest, offset: writer.bytesWritten },
-        'upstream broke off a blob, resuming',
-      )
-      const pauseMs = Math.max(attempt === 0 ? 0 : firstPauseMs * 2 ** attempt, cause.retryAfterMs ?? 0)
-      if (pauseMs > 0) await this.#deps.clock.sleep(Math.min(pauseMs, longestPauseMs), { signal })
-      try {
-        const body = await this.#request.open(writer.bytesWritten, signal)
-        this.#deps.onResume()
-        return body
-      } catch (err) {
-        if (!(err instanceof UpstreamError && err.retryable)) throw err
-        cause = err
-      }
-    }
-    throw cause
   }
 
   /** Never rejects: the blob itself is fine, and the next request links it again. */
@@ -356,21 +340,5 @@ function wrongContent(digest: Digest, found: Digest): UpstreamError {
     'upstream',
     `Cannot accept blob "${digest}": its content is "${found}"`,
     { cause },
-  )
-}
-
-function tooLong(digest: Digest, sizeBytes: number): UpstreamError {
-  return new UpstreamError(
-    'invalid',
-    'upstream',
-    `Cannot accept blob "${digest}": longer than the ${sizeBytes} bytes announced`,
-  )
-}
-
-function tooShort(digest: Digest, foundBytes: number, sizeBytes: number): UpstreamError {
-  return new UpstreamError(
-    'unavailable',
-    'upstream',
-    `Cannot finish blob "${digest}": ended after ${foundBytes} of ${sizeBytes} bytes`,
   )
 }

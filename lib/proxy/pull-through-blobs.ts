@@ -120,6 +120,8 @@ export function pullThroughBlobs(context: PullThroughContext): PullThroughBlobs 
         size: fill.size,
         origin: 'fill',
         read: (range, opts) => fill.read(range, opts),
+        openReader:
+          stores.blobs.openReader && fill.size !== undefined ? opts => fill.openReader(opts) : undefined,
       }
     },
     async bring(digest, { signal } = {}) {

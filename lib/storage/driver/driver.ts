@@ -74,9 +74,13 @@ export interface FileWriter {
   write(content: Uint8Array | readonly Uint8Array[], options?: CallOptions): Promise<void>
   /**
    * Capability: up to `maxBytes` of what was written, from `position`; at least one byte if `position` is below
-   * bytesWritten. Goes on working after commit() or move() until release().
+   * bytesWritten. The bytes lie at the beginning of `into`, if it is given, which holds that many. Goes on working after commit() or move() until release().
    */
-  readWritten?(position: number, maxBytes: number, options?: CallOptions): Promise<Buffer>
+  readWritten?(
+    position: number,
+    maxBytes: number,
+    options?: CallOptions & { readonly into?: Buffer | undefined },
+  ): Promise<Buffer>
   /** Makes the content durable and complete; no write may follow. */
   commit(): Promise<void>
   /** Keeps what is there for a later append; rejects, and keeps nothing, if the store has lost some of it. */

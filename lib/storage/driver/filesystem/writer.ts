@@ -85,11 +85,15 @@ export class FilesystemWriter implements FileWriter {
     this.#flushAsYouGo()
   }
 
-  async readWritten(position: number, maxBytes: number, options: CallOptions = {}): Promise<Buffer> {
+  async readWritten(
+    position: number,
+    maxBytes: number,
+    options: CallOptions & { readonly into?: Buffer | undefined } = {},
+  ): Promise<Buffer> {
     options.signal?.throwIfAborted()
     return await this.#call('read', async fd => {
       const length = Math.max(0, Math.min(maxBytes, this.#bytesWritten - position))
-      const content = Buffer.allocUnsafeSlow(length)
+      const content = options.into ?? Buffer.allocUnsafeSlow(length)
       const count = length === 0 ? 0 : await readSome(fd, content, 0, length, position)
       return content.subarray(0, count)
     })

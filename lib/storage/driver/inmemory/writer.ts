@@ -32,10 +32,15 @@ export class InMemoryWriter implements FileWriter {
     this.#opened.file.modifiedAtMs = this.#opened.clock.now()
   }
 
-  async readWritten(position: number, maxBytes: number, options: CallOptions = {}): Promise<Buffer> {
+  async readWritten(
+    position: number,
+    maxBytes: number,
+    options: CallOptions & { readonly into?: Buffer | undefined } = {},
+  ): Promise<Buffer> {
     options.signal?.throwIfAborted()
     this.#mustBeHeld('read')
-    return this.#opened.file.slice(position, position + maxBytes)
+    const content = this.#opened.file.slice(position, position + maxBytes)
+    return options.into === undefined ? content : options.into.subarray(0, content.copy(options.into))
   }
 
   async commit(): Promise<void> {
