@@ -79,6 +79,14 @@ e2e: all ## run the built program against other programs' clients and registries
 bench: all ## measure against Debian's docker-registry; prints a table
 	node test/bench/bench.mjs
 
+.PHONY: docs
+docs: $(installed) docs/api.md ## write the documents that are made by programs
+	node test/conformance/report.mjs
+
+docs/api.md: docs/api.md.tmpl bin/registry-api-descriptor-template
+	@./bin/registry-api-descriptor-template $< > $@.new && mv $@.new $@
+	@echo "+ $@"
+
 ##@ Help
 
 .PHONY: help

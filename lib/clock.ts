@@ -8,12 +8,18 @@ export interface Clock {
   sleep(ms: number, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>
 }
 
+/** The longest that one timer of Node's can wait, some 24 days: a longer one goes off at once. */
+const longestTimerMs = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   async sleep(ms, options = {}) {
     const { signal } = options
+    const timer = { ref: false, ...(signal === undefined ? {} : { signal }) }
     try {
-      await delay(ms, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) })
+      let leftMs = ms
+      for (; leftMs > longestTimerMs; leftMs -= longestTimerMs) await delay(longestTimerMs, undefined, timer)
+      await delay(leftMs, undefined, timer)
     } catch (err) {
       throw signal?.aborted ? signal.reason : err
     }

@@ -6,8 +6,8 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from './clock.ts'
 
 export class Connections {
-  /** Open connections and how many requests each is in the middle of. */
-  readonly #requests = new Map<Duplex, number>()
+  /** Open connections and the answers to the requests that each is in the middle of. */
+  readonly #answers = new Map<Duplex, Set<ServerResponse>>()
   #draining = false
   #settle: (() => void) | undefined
 
@@ -18,14 +18,19 @@ export class Connections {
   }
 
   isBusy(socket: Duplex): boolean {
-    return (this.#requests.get(socket) ?? 0) > 0
+    return (this.#answers.get(socket)?.size ?? 0) > 0
+  }
+
+  /** Whether anything of an answer that is not complete may have been sent already. */
+  isAnswering(socket: Duplex): boolean {
+    return [...(this.#answers.get(socket) ?? [])].some(res => res.headersSent)
   }
 
   /** Ends idle connections, and each other one after its answer; resolves when none is left or after `graceMs`. */
   async drain(graceMs: number, clock: Clock): Promise<void> {
     this.#draining = true
-    for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy()
-    if (this.#requests.size === 0) return
+    for (const [socket, answers] of this.#answers) if (answers.size === 0) socket.destroy()
+    if (this.#answers.size === 0) return
     const settled = new AbortController()
     const empty = new Promise<void>(resolve => (this.#settle = resolve))
     const tooLong = clock.sleep(graceMs, { signal: settled.signal }).catch(() => undefined)
@@ -34,30 +39,25 @@ export class Connections {
   }
 
   destroy(): void {
-    for (const socket of this.#requests.keys()) socket.destroy()
+    for (const socket of this.#answers.keys()) socket.destroy()
   }
 
   #opened(socket: Socket): void {
-    this.#requests.set(socket, 0)
+    this.#answers.set(socket, new Set())
     socket.once('close', () => {
-      this.#requests.delete(socket)
-      if (this.#requests.size === 0) this.#settle?.()
+      this.#answers.delete(socket)
+      if (this.#answers.size === 0) this.#settle?.()
     })
     // A connection that was accepted before the stop but seen after it.
     if (this.#draining) socket.destroy()
   }
 
   #begun({ socket }: IncomingMessage, res: ServerResponse): void {
-    this.#count(socket, +1)
+    this.#answers.get(socket)?.add(res)
     if (this.#draining) res.setHeader('Connection', 'close')
     res.once('close', () => {
-      this.#count(socket, -1)
+      this.#answers.get(socket)?.delete(res)
       if (this.#draining && !this.isBusy(socket)) socket.end()
     })
-  }
-
-  #count(socket: Socket, change: 1 | -1): void {
-    const requests = this.#requests.get(socket)
-    if (requests !== undefined) this.#requests.set(socket, requests + change)
   }
 }

@@ -4,6 +4,18 @@ import type { CallOptions } from './oci/descriptor.ts'
 export class KeyedLock {
   readonly #tails = new Map<string, Promise<void>>()
 
+  /** Whether somebody works under this key, or waits to. */
+  isBusy(key: string): boolean {
+    return this.#tails.has(key)
+  }
+
+  /** Runs `work` under all of `keys`. They are taken in one order by everybody, so that nobody waits in a circle. */
+  async runAll<T>(keys: Iterable<string>, work: () => Promise<T>, options?: CallOptions): Promise<T> {
+    const [first, ...rest] = [...new Set(keys)].toSorted()
+    if (first === undefined) return work()
+    return this.run(first, () => this.runAll(rest, work, options), options)
+  }
+
   /** Runs `work` when all earlier calls with this key have settled; aborting while waiting rejects, and skips it. */
   async run<T>(key: string, work: () => Promise<T>, { signal }: CallOptions = {}): Promise<T> {
     const before = this.#tails.get(key)

@@ -39,6 +39,8 @@ const options: https.ServerOptions = {
   maxHeaderSize: 32 * 1024,
   keepAlive: true,
   keepAliveInitialDelay: 180_000,
+  // The application refuses a request without one, so that its answer has a body.
+  requireHostHeader: false,
 }
 const handshakeTimeoutMs = 10_000
 
@@ -51,8 +53,14 @@ export async function listen(handle: Handle, { addr, net, tls }: ListenOptions):
   const connections = new Connections()
   connections.watch(server, tls !== undefined)
   server.on('request', (req, res) => void handle(req, res))
+  answerExpectations(server)
+  server.on('connect', (_req, socket: Duplex) =>
+    answerRaw(socket, '405 Method Not Allowed', 'this is no proxy'),
+  )
   server.on('clientError', (err: NodeJS.ErrnoException, socket) => {
-    if (socket.writable && !connections.isBusy(socket)) refuse(err, socket)
+    // What follows the last request that a client announced concerns nobody.
+    if (err.code === 'HPE_CLOSED_CONNECTION' && connections.isBusy(socket)) return
+    if (socket.writable && !connections.isAnswering(socket)) refuse(err, socket)
     else socket.destroy()
   })
   try {
@@ -74,6 +82,22 @@ export async function listen(handle: Handle, { addr, net, tls }: ListenOptions):
       server.close()
     },
   }
+}
+
+/**
+ * A body that a client holds back is asked for when somebody wants to read it, and not before: a push that is refused
+ * costs nothing. Expectations that are none of ours are the application's to refuse.
+ */
+function answerExpectations(server: Server): void {
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    req.once('resume', () => {
+      if (!res.headersSent) res.writeContinue()
+    })
+    server.emit('request', req, res)
+  })
+  server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
+    server.emit('request', req, res)
+  })
 }
 
 async function secured({ certificate, key, minimumtls }: TlsConfig): Promise<https.ServerOptions> {
@@ -134,10 +158,15 @@ function refuse(err: NodeJS.ErrnoException, socket: Duplex): void {
     status: '400 Bad Request',
     reason: 'malformed request',
   }
+  answerRaw(socket, status, reason)
+}
+
+function answerRaw(socket: Duplex, status: string, reason: string): void {
   const { message } = errorCodes.UNSUPPORTED
   const body = `${JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message, detail: reason }] })}\n`
   const head = [
     `HTTP/1.1 ${status}`,
+    ...(status.startsWith('405') ? ['Allow: '] : []),
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

@@ -59,6 +59,11 @@ export function createMetrics() {
       help: 'Answers of the blob descriptor cache',
       registers,
     }),
+    uploadsPurged: new Counter({
+      name: 'entrepot_uploads_purged_total',
+      help: 'Upload sessions that nobody finished, removed',
+      registers,
+    }),
     proxyRequests: new Counter({
       name: 'registry_proxy_requests_total',
       help: 'Requests for mirrored content',

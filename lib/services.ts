@@ -8,12 +8,15 @@ import type { Config } from './config/config.ts'
 import { createApp } from './http/app.ts'
 import { createDebugApp } from './http/ops/debug-app.ts'
 import { redactUrl, type Logger } from './log.ts'
+import { startUploadPurging } from './maintenance/purge-uploads.ts'
 import type { Metrics } from './metrics.ts'
 import { Fills, type FillEvent } from './proxy/fills.ts'
 import { createPullThroughRegistry, type LookupEvent } from './proxy/pull-through.ts'
 import { routeAllTo } from './proxy/routing.ts'
 import { createLocalRegistry, type Stores } from './registry/local.ts'
+import { createManifestRules } from './registry/manifest-rules.ts'
 import type { Registry } from './registry/registry.ts'
+import { createTagPolicy } from './registry/tag-policy.ts'
 import { removeAbandonedFills } from './storage/abandoned-fills.ts'
 import { createBlobStore } from './storage/blob-store.ts'
 import { createDescriptorCache, noDescriptorCache } from './storage/descriptor-cache.ts'
@@ -23,6 +26,7 @@ import { openDriver } from './storage/driver/open.ts'
 import { createLinks } from './storage/links.ts'
 import { createManifestStore } from './storage/manifest-store.ts'
 import { createMirroredTags } from './storage/mirrored-tags.ts'
+import { createReferrerIndex } from './storage/referrer-index.ts'
 import { createTagStore } from './storage/tag-store.ts'
 import { Uploads } from './storage/uploads.ts'
 import { withCircuit } from './upstream/circuit.ts'
@@ -55,7 +59,10 @@ export async function createServices(config: Config, deps: ServicesDeps): Promis
   const local = createLocalRegistry(stores, {
     allowDelete: config.storage.delete.enabled,
     redirectMs: config.storage.redirect.disable ? undefined : redirectMs,
+    manifestRules: createManifestRules(config.validation),
+    tagPolicy: createTagPolicy(config.policy.tags.immutable),
   })
+  const purging = startUploadPurging(config.storage.maintenance, { ...deps, ...stores })
   if (config.proxy !== undefined) await clearAbandonedFills(driver, deps)
   const mirror = config.proxy === undefined ? undefined : createMirror(config.proxy, local, stores, deps)
   const app = createApp({
@@ -81,6 +88,7 @@ export async function createServices(config: Config, deps: ServicesDeps): Promis
     app,
     debugApp,
     async close(graceMs) {
+      await purging?.stop()
       await mirror?.close(graceMs)
       await driver.close()
     },
@@ -111,11 +119,13 @@ function createStores(
       : noDescriptorCache
   const blobs = createBlobStore({ driver, cache })
   const links = createLinks({ driver, cache })
+  const referrers = createReferrerIndex({ driver, blobs })
   return {
     driver,
     blobs,
     links,
-    manifests: createManifestStore({ blobs, links }),
+    manifests: createManifestStore({ blobs, links, referrers }),
+    referrers,
     tags: createTagStore({ driver, concurrency: config.storage.tag.concurrencylimit ?? 8 }),
     uploads: new Uploads({ driver, blobs, links, clock }),
   }

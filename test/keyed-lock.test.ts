@@ -160,3 +160,53 @@ t.test('abortable() settles as the promise does and leaves no listener', async t
 
   t.same(getEventListeners(signal, 'abort'), [])
 })
+
+t.test('KeyedLock.runAll() holds every key, and nobody waits in a circle', async t => {
+  const lock = new KeyedLock()
+  let inside = 0
+  const work = async () => {
+    t.equal(++inside, 1)
+    await turn()
+    inside--
+  }
+
+  await Promise.all([
+    lock.runAll(['a', 'b', 'c'], work),
+    lock.runAll(['c', 'a', 'b', 'a'], work),
+    lock.runAll(['b', 'c', 'a'], work),
+    lock.run('b', work),
+  ])
+
+  t.equal(await lock.runAll([], async () => 'done'), 'done')
+  t.notOk(lock.isBusy('a'))
+})
+
+t.test('KeyedLock.runAll() lets go of what it has when it gives up waiting', async t => {
+  const lock = new KeyedLock()
+  const { released, release } = hold()
+  const leaving = new AbortController()
+  const first = lock.run('b', () => released)
+  const waiting = lock.runAll(['a', 'b'], async () => {}, { signal: leaving.signal })
+  t.ok(lock.isBusy('a'))
+
+  leaving.abort(new Error('gone'))
+
+  await t.rejects(waiting, { message: 'gone' })
+  await lock.run('a', async () => {})
+  release()
+  await first
+})
+
+t.test('KeyedLock.isBusy() tells whether a key is in use', async t => {
+  const lock = new KeyedLock()
+  const { released, release } = hold()
+
+  t.notOk(lock.isBusy('key'))
+  const working = lock.run('key', () => released)
+  t.ok(lock.isBusy('key'))
+  t.notOk(lock.isBusy('other'))
+  release()
+  await working
+  await turn()
+  t.notOk(lock.isBusy('key'))
+})

@@ -8,7 +8,17 @@ const root = path.resolve(import.meta.dirname, '..')
 
 /** Lowest layer first. A layer is a list of rooms: folders of lib/, or single files directly in it. */
 const layers: readonly (readonly string[])[] = [
-  ['oci', 'streams', 'clock.ts', 'keyed-lock.ts', 'log.ts', 'metrics.ts', 'single-flight.ts', 'version.ts'],
+  [
+    'oci',
+    'streams',
+    'clock.ts',
+    'in-parallel.ts',
+    'keyed-lock.ts',
+    'log.ts',
+    'metrics.ts',
+    'single-flight.ts',
+    'version.ts',
+  ],
   ['config'],
   ['storage/driver', 'upstream', 'auth', 'notifications', 'coordination'],
   ['storage'],

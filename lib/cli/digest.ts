@@ -1,8 +1,9 @@
-// The command line of `digest`: prints the digests of files, as distribution's program of that name does.
+// The command line of `digest`: prints the digests of files, as distribution's program of that name does, with its exit
+// codes and its long options behind one dash.
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { Option } from 'commander'
+import { CommanderError, Option } from 'commander'
 import { describeError } from '../log.ts'
-import { Hasher, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
 import type { Io } from './io.ts'
 import { createProgram, runProgram } from './program.ts'
 
@@ -12,13 +13,16 @@ const misuse = 2
 export async function digestMain(argv: readonly string[], io: Io): Promise<number> {
   let exitCode = 0
   const algorithm = new Option('-a, --algorithm <name>', 'digest algorithm')
-    .choices(['sha256', 'sha512'])
+    .choices(['sha256', 'sha384', 'sha512'])
     .default('sha256')
   const program = createProgram('digest', io)
     .description('Prints the digest of each file, or of stdin where the file is - or there is none.')
     .argument('[files...]')
     .addOption(algorithm)
-    .action(async (files: readonly string[], options: { readonly algorithm: DigestAlgorithm }) => {
+    .helpOption(false)
+    .option('-h, --help', 'print this help')
+    .showHelpAfterError()
+    .action(async (files: readonly string[], options: { readonly algorithm: string }) => {
       for (const file of files.length === 0 ? ['-'] : files) {
         try {
           io.stdout.write(`${await digestOfFile(file, options.algorithm, io)}\t${file}\n`)
@@ -28,17 +32,29 @@ export async function digestMain(argv: readonly string[], io: Io): Promise<numbe
         }
       }
     })
+  // Programs in Go print it to stderr, whoever asks for it.
+  program.on('option:help', () => {
+    program.outputHelp({ error: true })
+    throw new CommanderError(0, 'commander.help', '(outputHelp)')
+  })
   return runProgram(program, argv.map(withTwoDashes), () => exitCode, misuse)
 }
 
-async function digestOfFile(file: string, algorithm: DigestAlgorithm, io: Io): Promise<Digest> {
-  const hasher = new Hasher(algorithm)
-  for await (const chunk of file === '-' ? io.stdin : createReadStream(file))
-    hasher.update(chunk as Uint8Array)
-  return hasher.digest()
+/** Not the registry's own hasher: this also knows an algorithm that the registry does not take. */
+async function digestOfFile(file: string, algorithm: string, io: Io): Promise<string> {
+  const hash = createHash(algorithm)
+  for await (const chunk of file === '-' ? io.stdin : createReadStream(file)) hash.update(chunk as Uint8Array)
+  return `${algorithm}:${hash.digest('hex')}`
 }
 
-/** Go programs take their long options with a single dash as well. */
+/** Programs in Go take long options with one dash and short ones with two, and `=` for a value behind either. */
 function withTwoDashes(argument: string): string {
-  return /^-(?:algorithm|version|help)\b/.test(argument) ? `-${argument}` : argument
+  const [, name, rest = ''] = /^--?(a|algorithm|version|h|help)(=.*)?$/s.exec(argument) ?? []
+  if (name === undefined) return argument
+  return `--${longNames.get(name) ?? name}${rest}`
 }
+
+const longNames = new Map([
+  ['a', 'algorithm'],
+  ['h', 'help'],
+])

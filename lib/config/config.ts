@@ -10,6 +10,7 @@ export interface Config {
   /** The registry that this one mirrors; undefined: none. */
   readonly proxy: ProxyConfig | undefined
   readonly validation: ValidationConfig
+  readonly policy: PolicyConfig
   /** `maxentries`: the most repositories in one page of the catalog, 1000. */
   readonly catalog: { readonly maxentries: number }
   /** `maxtags`: the most tags in one page of a tag list, 1000. */
@@ -112,8 +113,24 @@ export interface ProxyConfig {
 export interface ValidationConfig {
   /** Whether the URLs of manifests and the children of indexes go unchecked. */
   readonly disabled: boolean
-  /** Regular expressions for the `urls` of layers. */
   readonly manifests: {
+    /** Regular expressions for the `urls` of layers. */
     readonly urls: { readonly allow: readonly string[]; readonly deny: readonly string[] }
+    readonly indexes: {
+      /** Which children of an index must be there before it; all. */
+      readonly platforms: 'all' | 'none' | 'list'
+      /** Those whose children must be there, for `list`. */
+      readonly platformlist: readonly { readonly architecture: string; readonly os: string }[]
+    }
+  }
+}
+
+export interface PolicyConfig {
+  readonly tags: {
+    /** Tags that cannot be moved or deleted once they are pushed, by patterns; `repository` undefined: everywhere. */
+    readonly immutable: readonly {
+      readonly repository: string | undefined
+      readonly tags: readonly string[]
+    }[]
   }
 }

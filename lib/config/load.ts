@@ -61,6 +61,7 @@ function assemble({ loglevel, log, storage, http, ...rest }: ParsedConfig, drive
     http,
     proxy: rest.proxy,
     validation: rest.validation,
+    policy: rest.policy,
     catalog: rest.catalog,
     tags: rest.tags,
   }

@@ -22,7 +22,9 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], tree: unknown, s
       ]
     }
     const { path } = issue
-    const found = isSecret(schema, path) ? 'a hidden value' : show(valueAt(tree, path))
+    const found = isSecret(schema, path)
+      ? 'a hidden value'
+      : show(valueAt(tree, path) ?? shorthandAt(tree, path))
     return [{ path, found, expected: expectation(issue) }]
   })
 }
@@ -57,6 +59,13 @@ export function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
     const isThere = typeof above === 'object' && above !== null && Object.hasOwn(above, key)
     return isThere ? (above as Record<PropertyKey, unknown>)[key] : undefined
   }, tree)
+}
+
+/** The text that stands for a whole map, where `path` leads into such a one. */
+function shorthandAt(tree: unknown, path: readonly PropertyKey[]): string | undefined {
+  const above = path.map((_, length) => valueAt(tree, path.slice(0, length)))
+  const deepest = above.findLast(value => value !== undefined)
+  return typeof deepest === 'string' ? deepest : undefined
 }
 
 function unknownKey(path: readonly PropertyKey[], key: string, schema: z.ZodType): Problem {

@@ -120,11 +120,25 @@ export const headers: z.ZodType<Record<string, string[]>> = z.record(
  * plain letters (`\A`, `\z`, `(?i)`), so that no pattern quietly means something else. POSIX classes need the second look.
  */
 export const pattern = piece('a regular expression that JavaScript has, too', input =>
-  acceptedBy(value => {
-    if (value.includes('[[:')) throw new SyntaxError('POSIX character class')
-    new RegExp(value, 'u')
-  }, scalar(input)),
+  acceptedBy(checkExpression, scalar(input)),
 )
+
+/**
+ * A pattern for tags: a name with `*` and `?`, or a regular expression between slashes. Anything else that looks like an
+ * expression is refused, as it would match nothing.
+ */
+export const tagPattern = namePattern('v* or /^v[0-9]+$/', /^[\w.*?-]+$/)
+
+/** The same for repositories. */
+export const repositoryPattern = namePattern('team/* or /^team\\/[a-z]+$/', /^[\w.*?:/-]+$/)
+
+function namePattern(example: string, plain: RegExp): z.ZodType<string> {
+  return piece(`a pattern such as ${example}`, input => {
+    const written = scalar(input) ?? ''
+    if (!/^\/.+\/$/.test(written)) return plain.test(written) ? written : undefined
+    return acceptedBy(checkExpression, written.slice(1, -1)) === undefined ? undefined : written
+  })
+}
 
 /** Something that distribution has and this program does not act on. */
 export const inert: z.ZodType = z.unknown().optional().register(traits, { inert: true, open: true })
@@ -139,6 +153,11 @@ export function refused(expected: string, harmless: (input: unknown) => boolean 
 export function isEmpty(value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return Object.values(value).every(isEmpty)
   return value === undefined || value === null || value === ''
+}
+
+function checkExpression(value: string): void {
+  if (value.includes('[[:')) throw new SyntaxError('POSIX character class')
+  new RegExp(value, 'u')
 }
 
 function acceptedBy(validate: (value: string) => void, value: string | undefined): string | undefined {

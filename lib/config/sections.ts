@@ -16,8 +16,10 @@ import {
   pattern,
   positiveDuration,
   refused,
+  repositoryPattern,
   secret,
   section,
+  tagPattern,
   text,
   traits,
   type Section,
@@ -53,7 +55,7 @@ export function configSchema(drivers: Drivers) {
     })),
     proxy: proxySection,
     validation: validationSection,
-    policy: inert,
+    policy: policySection,
   })
 }
 
@@ -170,11 +172,30 @@ const proxySection = section({
 const validationSection = section({
   enabled: optional(flag, false),
   disabled: optional(flag, false),
-  manifests: section({ urls: section({ allow: listOf(pattern), deny: listOf(pattern) }), indexes: inert }),
-}).transform(({ enabled, disabled, manifests: { urls } }) => ({
-  disabled: disabled && !enabled,
-  manifests: { urls },
-}))
+  manifests: section({
+    urls: section({ allow: listOf(pattern), deny: listOf(pattern) }),
+    indexes: section({
+      platforms: optional(choice('', 'all', 'none', 'list'), ''),
+      platformlist: listOf(section({ architecture: optional(text, ''), os: optional(text, '') })),
+    }).transform(({ platforms, platformlist }) => ({ platforms: platforms || 'all', platformlist })),
+  }),
+}).transform(({ enabled, disabled, manifests }) => ({ disabled: disabled && !enabled, manifests }))
+
+/** `tags` is ours; distribution has none. A rule that is only a pattern counts in every repository. */
+const policySection = section({
+  repository: inert,
+  tags: section({
+    immutable: listOf(
+      z.preprocess(
+        input => (typeof input === 'string' ? { tags: input } : input),
+        z.strictObject({
+          repository: optional(repositoryPattern, undefined),
+          tags: listOf(tagPattern).refine(tags => tags.length > 0, 'a pattern such as v*'),
+        }),
+      ),
+    ),
+  }),
+}).transform(({ tags }) => ({ tags }))
 
 /** A value that an empty text leaves out. */
 function orNothing<T>(value: z.ZodType<T>) {

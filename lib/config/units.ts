@@ -41,6 +41,20 @@ function parseParts(text: string): bigint | undefined {
   return text.startsWith('-') ? -sum : sum
 }
 
+/** Writes milliseconds as Go writes a duration: `54m0s`, `24h0m0s`, `1.5s`, `250ms`. */
+export function formatDuration(milliseconds: number): string {
+  if (Math.abs(milliseconds) < 1000 && milliseconds !== 0) return `${milliseconds}ms`
+  const seconds = Math.abs(milliseconds) / 1000
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60]
+  const rest = Math.round((seconds % 60) * 1000) / 1000
+  const parts = [
+    ...(hours > 0 ? [`${hours}h`] : []),
+    ...(hours > 0 || minutes > 0 ? [`${minutes}m`] : []),
+    `${rest}s`,
+  ]
+  return `${milliseconds < 0 ? '-' : ''}${parts.join('')}`
+}
+
 const bytesIn: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,

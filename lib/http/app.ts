@@ -10,6 +10,7 @@ import { createEndpoints } from './endpoints.ts'
 import { accessLog } from './middleware/access-log.ts'
 import { authorizeAndHandle } from './middleware/authorize.ts'
 import { measured } from './middleware/measured.ts'
+import { refuseUnservable } from './middleware/refuse-unservable.ts'
 import { renderErrors } from './middleware/render-errors.ts'
 import { requestContext } from './middleware/request-context.ts'
 import { standardHeaders } from './middleware/standard-headers.ts'
@@ -48,7 +49,7 @@ export function createApp(deps: AppDeps): Koa {
   const { access, clock, logger, metrics, registry, settings } = deps
   const prefix = settings.prefix.replace(/^\/*/, '/').replace(/\/*$/, '')
   const urls = createUrlBuilder({ ...settings, prefix })
-  const endpoints = createEndpoints({ registry, urls, logger, settings })
+  const endpoints = createEndpoints({ registry, urls, access, logger, settings })
   const router = createRouter(endpoints, prefix)
 
   const app = new Koa<RequestState>()
@@ -58,6 +59,7 @@ export function createApp(deps: AppDeps): Koa {
   app.use(unreadBody)
   app.use(renderErrors({ logger }))
   app.use(standardHeaders(settings.headers))
+  app.use(refuseUnservable)
   app.use(authorizeAndHandle(access))
   app.on('error', (err: unknown, ctx?: Context) => logBrokenAnswer(logger, err, ctx))
   return app

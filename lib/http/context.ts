@@ -2,7 +2,7 @@
 // still there. Never services: those reach an endpoint when it is made.
 import type { ServerResponse } from 'node:http'
 import type Koa from 'koa'
-import type { Grant } from '../auth/access-controller.ts'
+import type { Credentials, Grant } from '../auth/access-controller.ts'
 import type { Match } from './router.ts'
 
 export type Context = Koa.ParameterizedContext<RequestState>
@@ -53,6 +53,11 @@ export class RequestState {
   #closed(): void {
     for (const report of this.#reports) report()
   }
+}
+
+export function credentialsOf(ctx: Context): Credentials {
+  const { authorization, host } = ctx.req.headers
+  return { authorization, host }
 }
 
 /** The first value of a query parameter; undefined if it is not there or empty. */

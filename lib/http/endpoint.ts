@@ -1,7 +1,8 @@
-// An endpoint is one record: from it follow its route, the 405 of its neighbours, what access it needs and its label
-// in metrics. Adding one to endpoints.ts is all there is to do.
+// An endpoint is one record: from it follow its route, the 405 of its neighbours, what access it needs, its label in
+// metrics and its part of docs/api.md. Adding one to endpoints.ts is all there is to do.
 import type { Access } from '../auth/access-controller.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import type { EndpointDescription } from './api/description.ts'
 import type { Context } from './context.ts'
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -23,6 +24,8 @@ export interface RegistryEndpoint {
   /** GET answers HEAD, too. */
   readonly method: HttpMethod
   readonly path: string
+  /** For the documentation; the words stand in `api/`. */
+  readonly describe: EndpointDescription
   access(ctx: Context): Wanted
   handle(ctx: Context): Promise<void>
 }
@@ -32,6 +35,7 @@ export interface RepositoryEndpoint {
   readonly name: string
   readonly method: HttpMethod
   readonly path: `/v2/*name/${string}`
+  readonly describe: EndpointDescription
   access(ctx: Context, params: Params): Wanted
   handle(ctx: Context, params: Params): Promise<void>
 }

@@ -1,4 +1,5 @@
 // Every endpoint there is.
+import type { AccessController } from '../auth/access-controller.ts'
 import type { Logger } from '../log.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -7,6 +8,7 @@ import { baseEndpoints } from './v2/base.ts'
 import { blobEndpoints } from './v2/blobs.ts'
 import { catalogEndpoints } from './v2/catalog.ts'
 import { manifestEndpoints } from './v2/manifests.ts'
+import { referrerEndpoints } from './v2/referrers.ts'
 import { tagEndpoints } from './v2/tags.ts'
 import { createUploadState } from './v2/upload-state.ts'
 import { uploadEndpoints } from './v2/uploads.ts'
@@ -14,6 +16,7 @@ import { uploadEndpoints } from './v2/uploads.ts'
 export interface EndpointDeps {
   readonly registry: Registry
   readonly urls: UrlBuilder
+  readonly access: AccessController
   readonly logger: Logger
   readonly settings: {
     readonly secret: string | Buffer
@@ -23,7 +26,13 @@ export interface EndpointDeps {
   }
 }
 
-export function createEndpoints({ registry, urls, logger, settings }: EndpointDeps): readonly Endpoint[] {
+export function createEndpoints({
+  registry,
+  urls,
+  access,
+  logger,
+  settings,
+}: EndpointDeps): readonly Endpoint[] {
   const uploadState = createUploadState(settings.secret)
   const all: readonly Endpoint[] = [
     ...baseEndpoints,
@@ -31,7 +40,8 @@ export function createEndpoints({ registry, urls, logger, settings }: EndpointDe
     ...tagEndpoints({ registry, maxTags: settings.maxTags }),
     ...manifestEndpoints({ registry, urls }),
     ...blobEndpoints({ registry }),
-    ...uploadEndpoints({ registry, urls, uploadState, logger }),
+    ...referrerEndpoints({ registry }),
+    ...uploadEndpoints({ registry, urls, uploadState, access, logger }),
   ]
   return settings.readOnly ? all.filter(endpoint => endpoint.method === 'GET') : all
 }

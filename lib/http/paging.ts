@@ -4,8 +4,9 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Page, PageOf } from '../registry/page.ts'
 import { queryValue, type Context } from './context.ts'
 
-/** Reads `n` and `last`; `limit` stays undefined without n. Throws PAGINATION_NUMBER_INVALID. */
+/** Reads `n` and `last`; `limit` stays undefined without n; two of them are no number. Throws PAGINATION_NUMBER_INVALID. */
 export function parsePage(ctx: Context): Page {
+  if (Array.isArray(ctx.query['n'])) throw invalidPageSize(ctx.query['n'].join().slice(0, 80))
   const n = queryValue(ctx, 'n')
   const after = queryValue(ctx, 'last')
   if (n !== undefined && !/^\+?\d{1,15}$/.test(n))
@@ -19,10 +20,14 @@ export function invalidPageSize(n: number | string): RegistryError {
   })
 }
 
-/** Sets Link if a further page may follow: relative to the origin, with n and last alone. */
-export function setNextPage(ctx: Context, page: PageOf<string>): void {
+/** Sets Link if a further page may follow: relative to the origin, with last, n and what `query` says. */
+export function setNextPage(
+  ctx: Context,
+  page: PageOf<string>,
+  query: Readonly<Record<string, string>> = {},
+): void {
   const last = page.items.at(-1)
   if (!page.more || last === undefined) return
-  const query = new URLSearchParams({ last, n: String(page.items.length) })
-  ctx.set('Link', `<${ctx.path}?${query.toString()}>; rel="next"`)
+  const next = new URLSearchParams({ last, n: String(page.items.length), ...query })
+  ctx.set('Link', `<${ctx.path}?${next.toString()}>; rel="next"`)
 }

@@ -8,7 +8,7 @@
 //    `/blobs/uploads/` wins over `/blobs/`. What is left between `/v2/` and the fixed part is the name.
 // 4. A name that the grammar refuses is no route: 404 before anybody is asked for credentials, as distribution does.
 import { isRepositoryName, type RepositoryName } from '../oci/repository-name.ts'
-import type { Context } from './context.ts'
+import { answerEmpty, type Context } from './context.ts'
 import {
   isRepositoryEndpoint,
   repositoryPrefix,
@@ -61,12 +61,16 @@ export function createRouter(endpoints: readonly Endpoint[], prefix: string): Ro
       const path = decode(rawPath)
       if (path === undefined) return badEncoding
       const methods = literal.get(path)
-      if (methods !== undefined) return pick(methods, method, bindRegistryEndpoint)
+      if (methods !== undefined) {
+        if (method === 'OPTIONS') return listMethods(methods, ctx => accessOf(methods, ctx))
+        return pick(methods, method, bindRegistryEndpoint)
+      }
       if (!path.startsWith(start)) return notFound
       for (const route of routes) {
         const params = readParams(path, start.length, route)
         if (params === undefined) continue
         if (!isRepositoryName(params.name)) return badName
+        if (method === 'OPTIONS') return listMethods(route.methods, () => [])
         return pick(route.methods, method, endpoint => bindRepositoryEndpoint(endpoint, params))
       }
       return notFound
@@ -143,13 +147,37 @@ function bindRepositoryEndpoint(endpoint: RepositoryEndpoint, params: Params): M
   }
 }
 
+/** OPTIONS asks for credentials where the other methods do, but for no access: distribution answers it so, too. */
+function listMethods(methods: Methods<Endpoint>, access: (ctx: Context) => Wanted): Match {
+  return {
+    kind: 'endpoint',
+    name: nameOf(methods),
+    access,
+    handle: async ctx => {
+      answerEmpty(ctx, 200)
+      ctx.set('Allow', allowed(methods))
+    },
+  }
+}
+
+function accessOf(methods: Methods<RegistryEndpoint>, ctx: Context): Wanted {
+  const isPublic = [...methods.values()].every(endpoint => endpoint.access(ctx) === 'public')
+  return isPublic ? 'public' : []
+}
+
 function methodNotAllowed(methods: Methods<Endpoint>, method: string): Match {
-  const [name = 'unknown'] = [...methods.values()].map(endpoint => endpoint.name)
   const refuse = () =>
-    new HttpError('UNSUPPORTED', `Cannot ${method} here`, {
-      headers: { Allow: [...methods.keys()].toSorted().join(', ') },
-    })
-  return { kind: 'refused', name, refuse }
+    new HttpError('UNSUPPORTED', `Cannot ${method} here`, { headers: { Allow: allowed(methods) } })
+  return { kind: 'refused', name: nameOf(methods), refuse }
+}
+
+function allowed(methods: Methods<Endpoint>): string {
+  return [...methods.keys()].toSorted().join(', ')
+}
+
+function nameOf(methods: Methods<Endpoint>): string {
+  const [name = 'unknown'] = [...methods.values()].map(endpoint => endpoint.name)
+  return name
 }
 
 const notFound: Match = {

@@ -5,11 +5,12 @@ import { formatContentRange, parseRange, type ByteRange } from '../oci/byte-rang
 import type { Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { BlobBody } from '../registry/registry.ts'
-import { BufferPool, pump } from '../streams/content-reader.ts'
+import { BufferPool, pump, writeTo } from '../streams/content-reader.ts'
 import { exactly, readExactly } from '../streams/exactly.ts'
-import { entityTag, isKnownToClient } from './conditional.ts'
+import { entityTag, isNotModified, isRangeWelcome } from './conditional.ts'
 import { answerEmpty, type Context } from './context.ts'
 import { HttpError } from './http-error.ts'
+import { layOutRanges, streamRanges, type MultipartRanges } from './multipart-ranges.ts'
 
 /** Sends blobs; one for an application, since its transfers share their buffers. */
 export function createBlobSender(): (ctx: Context, body: BlobBody) => Promise<void> {
@@ -22,32 +23,50 @@ export function createBlobSender(): (ctx: Context, body: BlobBody) => Promise<vo
       ctx.set('Location', body.location.href)
       return
     }
-    if (isKnownToClient(ctx, body.digest)) return sendNotModified(ctx, body.digest)
-    const range = body.size === undefined ? undefined : wantedRange(ctx, body.digest, body.size)
+    if (isNotModified(ctx, body.digest)) return sendNotModified(ctx, body.digest)
+    const ranges = body.size === undefined ? [] : wantedRanges(ctx, body.digest, body.size)
+    if (body.size !== undefined && ranges.length > 1) {
+      return await sendRanges(ctx, body, layOutRanges(ranges, body.size, mediaTypes.octetStream))
+    }
+    const [range] = ranges
     const length = range === undefined ? body.size : range.end - range.start
     if (body.openReader !== undefined && length !== undefined && length > smallBytes) {
-      return await sendByPosition(ctx, body, range ?? { start: 0, end: length }, range !== undefined)
+      const begin = () => setAnswer(ctx, body, range)
+      return await sendByPosition(ctx, body, [{ range: range ?? { start: 0, end: length } }], begin)
     }
     const content = await openContent(ctx, body, range, length)
     setAnswer(ctx, body, range)
-    // Clients give up on a server that is silent for 30 s, and a fill's first byte may take longer.
-    if (body.origin === 'fill') ctx.flushHeaders()
-    ctx.body = content
+    sendStream(ctx, body, content)
+  }
+
+  async function sendRanges(ctx: Context, body: Bytes, multipart: MultipartRanges): Promise<void> {
+    const begin = () => setMultipartAnswer(ctx, body, multipart)
+    if (body.openReader !== undefined) {
+      return await sendByPosition(ctx, body, [...multipart.parts, { head: multipart.end }], begin)
+    }
+    const { signal } = ctx.state
+    const content = await streamRanges(multipart, range => body.read(range, { signal }))
+    begin()
+    sendStream(ctx, body, content)
   }
 
   /** Large content from a store that reads by position goes out without Koa and Node's streams, see pump(). */
   async function sendByPosition(
     ctx: Context,
     body: Bytes,
-    range: ByteRange,
-    isPartial: boolean,
+    pieces: readonly Piece[],
+    begin: () => void,
   ): Promise<void> {
     const { signal } = ctx.state
     const reader = await body.openReader?.({ signal })
     if (reader === undefined) throw new TypeError('Cannot send content: it has no reader')
     try {
-      setAnswer(ctx, body, isPartial ? range : undefined)
-      await pump(reader, range, ctx.res, { pool, signal })
+      begin()
+      flushHeadersOf(ctx, body)
+      for (const { head, range } of pieces) {
+        if (head !== undefined) await writeTo(ctx.res, head, signal)
+        if (range !== undefined) await pump(reader, range, ctx.res, { pool, signal })
+      }
       // Not before: what fails at the first byte is still answered with an error.
       ctx.respond = false
       ctx.res.end()
@@ -59,8 +78,24 @@ export function createBlobSender(): (ctx: Context, body: BlobBody) => Promise<vo
 
 type Bytes = Extract<BlobBody, { readonly kind: 'bytes' }>
 
+/** Bytes of our own, then a range of the content. */
+interface Piece {
+  readonly head?: Buffer
+  readonly range?: ByteRange
+}
+
 /** Small content is read at once: a transfer in pieces costs as much as all the rest of its request. */
 const smallBytes = 64 * 1024
+
+function sendStream(ctx: Context, body: Bytes, content: Readable | Buffer): void {
+  flushHeadersOf(ctx, body)
+  ctx.body = content
+}
+
+/** Clients give up on a server that is silent for 30 s, and a fill's first byte may take longer. */
+function flushHeadersOf(ctx: Context, { origin }: Bytes): void {
+  if (origin === 'fill') ctx.flushHeaders()
+}
 
 async function openContent(
   ctx: Context,
@@ -80,9 +115,15 @@ function setAnswer(ctx: Context, { digest, size }: Bytes, range: ByteRange | und
   if (range !== undefined && size !== undefined) ctx.set('Content-Range', formatContentRange(range, size))
 }
 
-/** Answers HEAD: the headers that GET would have. */
+function setMultipartAnswer(ctx: Context, { digest }: Bytes, { contentType, length }: MultipartRanges): void {
+  ctx.status = 206
+  setBlobHeaders(ctx, digest, length)
+  ctx.set('Content-Type', contentType)
+}
+
+/** Answers HEAD: the headers that GET would have. Ranges are for GET alone (RFC 9110, 14.2). */
 export function sendBlobHead(ctx: Context, digest: Digest, size: number): void {
-  if (isKnownToClient(ctx, digest)) return sendNotModified(ctx, digest)
+  if (isNotModified(ctx, digest)) return sendNotModified(ctx, digest)
   ctx.status = 200
   setBlobHeaders(ctx, digest, size)
 }
@@ -105,16 +146,16 @@ function setBlobHeaders(ctx: Context, digest: Digest, length: number | undefined
 
 const immutable = 'max-age=31536000'
 
-/** The one range to send; undefined for the whole. Several at once are answered with the whole, as one may. */
-function wantedRange(ctx: Context, digest: Digest, size: number): ByteRange | undefined {
+/** The ranges to send; none for the whole. An empty blob is sent as a whole, as clients may ask for `0-` of anything. */
+function wantedRanges(ctx: Context, digest: Digest, size: number): readonly ByteRange[] {
   const header = ctx.req.headers.range
-  const condition = ctx.get('If-Range')
-  if (header === undefined || (condition !== '' && condition !== entityTag(digest))) return undefined
+  if (header === undefined || size === 0 || !isRangeWelcome(ctx, digest)) return []
   const verdict = parseRange(header, size)
   if (verdict.kind === 'unsatisfiable') {
     throw new HttpError('RANGE_INVALID', `Cannot serve range "${header.slice(0, 80)}" of ${size} bytes`, {
+      detail: `the content has ${size} bytes`,
       headers: { 'Content-Range': `bytes */${size}` },
     })
   }
-  return verdict.kind === 'ranges' && verdict.ranges.length === 1 ? verdict.ranges[0] : undefined
+  return verdict.kind === 'ranges' ? verdict.ranges : []
 }

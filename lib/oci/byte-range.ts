@@ -18,8 +18,8 @@ const maxSpecs = 16
 
 /**
  * Judges a Range header for content of `sizeBytes`. A malformed header or one in another unit is ignored, as
- * RFC 9110 section 14.2 has it; no satisfiable range at all is unsatisfiable (416). Specs that overlap or touch are
- * merged, and a header that asks for more than 16 pieces is ignored.
+ * RFC 9110 section 14.2 has it; no satisfiable range at all is unsatisfiable (416). Specs that overlap are merged, and a
+ * header that asks for more than 16 pieces is ignored. The pieces come in the order in which they were asked for.
  */
 export function parseRange(header: string, sizeBytes: number): RangeVerdict {
   const match = /^\s*bytes\s*=(.*)$/i.exec(header)
@@ -96,14 +96,21 @@ function parseSpec(spec: string, sizeBytes: number): ByteRange | 'malformed' | '
   return { start, end: Math.min(end, sizeBytes) }
 }
 
+/**
+ * Merges what overlaps. What only touches stays apart, since clients count the pieces they asked for; and they read
+ * them one after the other, hence the order (RFC 9110, 15.3.7.2).
+ */
 function coalesce(ranges: readonly ByteRange[]): ByteRange[] {
-  const sorted = ranges.toSorted((a, b) => a.start - b.start)
-  const merged: ByteRange[] = []
+  const sorted = ranges
+    .map(({ start, end }, place) => ({ start, end, place }))
+    .toSorted((a, b) => a.start - b.start)
+  const merged: (typeof sorted)[number][] = []
   for (const range of sorted) {
     const previous = merged.at(-1)
-    if (previous !== undefined && range.start <= previous.end) {
-      merged[merged.length - 1] = { start: previous.start, end: Math.max(previous.end, range.end) }
+    if (previous !== undefined && range.start < previous.end) {
+      previous.end = Math.max(previous.end, range.end)
+      previous.place = Math.min(previous.place, range.place)
     } else merged.push(range)
   }
-  return merged
+  return merged.toSorted((a, b) => a.place - b.place).map(({ start, end }) => ({ start, end }))
 }

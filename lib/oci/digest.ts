@@ -28,6 +28,10 @@ export function isDigest(text: string): text is Digest {
   return findProblem(text) === undefined
 }
 
+export function isDigestAlgorithm(text: string): text is DigestAlgorithm {
+  return Object.hasOwn(hexLength, text)
+}
+
 export function algorithmOf(digest: Digest): DigestAlgorithm {
   return digest.slice(0, digest.indexOf(':')) as DigestAlgorithm
 }
@@ -73,7 +77,7 @@ export class Hasher {
 function findProblem(text: string): string | undefined {
   if (text.length > 160 || !grammar.test(text)) return 'invalid checksum digest format'
   const algorithm = text.slice(0, text.indexOf(':'))
-  if (algorithm !== 'sha256' && algorithm !== 'sha512') return 'unsupported digest algorithm'
+  if (!isDigestAlgorithm(algorithm)) return 'unsupported digest algorithm'
   const hex = text.slice(algorithm.length + 1)
   if (hex.length !== hexLength[algorithm]) return 'invalid checksum digest length'
   if (!lowerHex.test(hex)) return 'invalid checksum digest format'

@@ -2,28 +2,115 @@
 // Domain code throws a RegistryError (or a subclass where somebody catches it); only http/middleware/render-errors
 // turns it into a status and a body. Source: distribution-spec "Error Codes" and the statuses that distribution uses.
 
+interface ErrorEntry {
+  readonly status: number
+  readonly message: string
+  /** One sentence for the documentation. */
+  readonly description: string
+}
+
 /** Wire code → HTTP status and the fixed message of the error body; specifics travel in `detail`. */
 export const errorCodes = {
-  UNKNOWN: { status: 500, message: 'unknown error' },
-  UNSUPPORTED: { status: 405, message: 'The operation is unsupported.' },
-  UNAUTHORIZED: { status: 401, message: 'authentication required' },
-  DENIED: { status: 403, message: 'requested access to the resource is denied' },
-  UNAVAILABLE: { status: 503, message: 'service unavailable' },
-  TOOMANYREQUESTS: { status: 429, message: 'too many requests' },
-  DIGEST_INVALID: { status: 400, message: 'provided digest did not match uploaded content' },
-  SIZE_INVALID: { status: 400, message: 'provided length did not match content length' },
-  RANGE_INVALID: { status: 416, message: 'invalid content range' },
-  NAME_INVALID: { status: 400, message: 'invalid repository name' },
-  TAG_INVALID: { status: 400, message: 'manifest tag did not match URI' },
-  NAME_UNKNOWN: { status: 404, message: 'repository name not known to registry' },
-  MANIFEST_UNKNOWN: { status: 404, message: 'manifest unknown' },
-  MANIFEST_INVALID: { status: 400, message: 'manifest invalid' },
-  MANIFEST_BLOB_UNKNOWN: { status: 400, message: 'blob unknown to registry' },
-  BLOB_UNKNOWN: { status: 404, message: 'blob unknown to registry' },
-  BLOB_UPLOAD_UNKNOWN: { status: 404, message: 'blob upload unknown to registry' },
-  BLOB_UPLOAD_INVALID: { status: 404, message: 'blob upload invalid' },
-  PAGINATION_NUMBER_INVALID: { status: 400, message: 'invalid number of results requested' },
-} as const satisfies Record<string, { readonly status: number; readonly message: string }>
+  UNKNOWN: {
+    status: 500,
+    message: 'unknown error',
+    description: 'The registry failed; what happened is in its log.',
+  },
+  UNSUPPORTED: {
+    status: 405,
+    message: 'The operation is unsupported.',
+    description:
+      'The registry does not do this: not at all, not as it is configured, or not in the form that was asked for.',
+  },
+  UNAUTHORIZED: {
+    status: 401,
+    message: 'authentication required',
+    description:
+      'Credentials are missing, wrong, or do not suffice; the answer has a challenge that says how to authenticate.',
+  },
+  DENIED: {
+    status: 403,
+    message: 'requested access to the resource is denied',
+    description: 'The client may not do this, or a rule of the registry forbids it to anybody.',
+  },
+  UNAVAILABLE: {
+    status: 503,
+    message: 'service unavailable',
+    description: 'The registry, or the upstream that it has to ask, cannot answer now.',
+  },
+  TOOMANYREQUESTS: {
+    status: 429,
+    message: 'too many requests',
+    description: 'The client has asked too often and should wait.',
+  },
+  DIGEST_INVALID: {
+    status: 400,
+    message: 'provided digest did not match uploaded content',
+    description: 'A digest is malformed, of an algorithm that is not supported, or not that of the content.',
+  },
+  SIZE_INVALID: {
+    status: 400,
+    message: 'provided length did not match content length',
+    description: 'The content does not have the length that was announced.',
+  },
+  RANGE_INVALID: {
+    status: 416,
+    message: 'invalid content range',
+    description: 'The range is malformed, not in the content, or does not begin where the upload stands.',
+  },
+  NAME_INVALID: {
+    status: 400,
+    message: 'invalid repository name',
+    description: 'The repository name does not follow the grammar.',
+  },
+  TAG_INVALID: {
+    status: 400,
+    message: 'manifest tag did not match URI',
+    description: 'The tag does not follow the grammar.',
+  },
+  NAME_UNKNOWN: {
+    status: 404,
+    message: 'repository name not known to registry',
+    description: 'There is no such repository, or no such path.',
+  },
+  MANIFEST_UNKNOWN: {
+    status: 404,
+    message: 'manifest unknown',
+    description: 'The repository has no such tag, or no manifest of this digest.',
+  },
+  MANIFEST_INVALID: {
+    status: 400,
+    message: 'manifest invalid',
+    description: 'The manifest is malformed, too large, or not allowed; the detail says why.',
+  },
+  MANIFEST_BLOB_UNKNOWN: {
+    status: 400,
+    message: 'blob unknown to registry',
+    description:
+      'The manifest refers to content that the repository does not have; the detail is its digest.',
+  },
+  BLOB_UNKNOWN: {
+    status: 404,
+    message: 'blob unknown to registry',
+    description: 'The repository does not have the blob.',
+  },
+  BLOB_UPLOAD_UNKNOWN: {
+    status: 404,
+    message: 'blob upload unknown to registry',
+    description:
+      'There is no such upload session in the repository: it was completed, cancelled, or removed for its age.',
+  },
+  BLOB_UPLOAD_INVALID: {
+    status: 404,
+    message: 'blob upload invalid',
+    description: 'The URL of the upload session is not one that the registry gave out.',
+  },
+  PAGINATION_NUMBER_INVALID: {
+    status: 400,
+    message: 'invalid number of results requested',
+    description: 'The number of entries asked for is not a number, negative, or larger than allowed.',
+  },
+} as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorCodes
 

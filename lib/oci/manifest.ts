@@ -1,10 +1,14 @@
 // Manifests and indexes: reads what the registry must know (children, subject, media type) out of the bytes and never
 // writes them again. Sources: image-spec manifest.md and image-index.md; distribution "Manifest V 2, Schema 2".
+//
+// Types that we know are read strictly. Any other is JSON of which we understand only what looks like ours: members
+// that are named as in an image manifest and are descriptors. No media type is stored, so that such a manifest must
+// name its own, or it could not be given out again as what it was.
 import { z } from 'zod'
 import type { Descriptor, ManifestEntry } from './descriptor.ts'
 import { isDigest } from './digest.ts'
 import { RegistryError } from './errors.ts'
-import { essence, isIndexMediaType, mediaTypes } from './media-types.ts'
+import { essence, isIndexMediaType, isManifestType, manifestMediaTypes, mediaTypes } from './media-types.ts'
 
 /** A manifest with its verbatim bytes. Whoever holds one must not change the bytes. */
 export interface Manifest {
@@ -15,6 +19,8 @@ export interface Manifest {
 /** What the bytes say. `blobs` is config first, then layers, as a registry checks them. */
 export interface ManifestContent {
   readonly mediaType: string
+  /** Whether we know what the media type means: then what the manifest refers to must be there before it. */
+  readonly isKnownType: boolean
   readonly blobs: readonly ManifestEntry[]
   readonly manifests: readonly ManifestEntry[]
   readonly subject: Descriptor | undefined
@@ -58,24 +64,44 @@ const document = z.object({
   annotations: annotations.nullish(),
 })
 
+/** What of a descriptor in a manifest of an unknown type we can use. */
+const lenientEntry = z.object({
+  mediaType: z.string().catch(mediaTypes.octetStream),
+  digest,
+  size: entry.shape.size,
+})
+
 /**
  * Reads a manifest. `contentType` is what it was pushed or fetched under; undefined for bytes from storage, where no
  * media type is kept and the document's own `mediaType` or shape decides. Throws RegistryError MANIFEST_INVALID.
  */
 export function parseManifest(bytes: Uint8Array, contentType?: string): ManifestContent {
-  const parsed = document.safeParse(parseJson(bytes))
+  const json = parseObject(bytes)
+  const mediaType = decideMediaType(json, essence(contentType))
+  return manifestMediaTypes.includes(mediaType) ? readKnown(json, mediaType) : readUnknown(json, mediaType)
+}
+
+/** A descriptor by itself, as it stands in a list of referrers; undefined if it is none that we could follow. */
+export function parseManifestEntry(value: unknown): ManifestEntry | undefined {
+  return entry.safeParse(value).data
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+function readKnown(json: Json, mediaType: string): ManifestContent {
+  const parsed = document.safeParse(json)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     throw invalid(`${issue?.path.join('.') || 'manifest'}: ${issue?.message ?? 'invalid'}`)
   }
   const content = parsed.data
-  const mediaType = decideMediaType(content, essence(contentType))
   const isIndex = isIndexMediaType(mediaType)
   if (isIndex && (content.config !== undefined || content.layers?.length))
     throw invalid('expected index but found manifest')
   if (!isIndex && content.manifests?.length) throw invalid('expected manifest but found index')
   return {
     mediaType,
+    isKnownType: true,
     blobs: isIndex
       ? []
       : [
@@ -90,14 +116,43 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
   }
 }
 
-function decideMediaType(content: z.infer<typeof document>, declared: string): string {
-  const own = content.mediaType || undefined
-  if (declared !== '' && own !== undefined && own !== declared) {
-    throw invalid(`mediaType "${own}" does not match Content-Type "${declared}"`)
+function readUnknown(json: Json, mediaType: string): ManifestContent {
+  const { artifactType } = json
+  return {
+    mediaType,
+    isKnownType: false,
+    blobs: [json['config'], json['layers'], json['blobs']].flatMap(entriesIn),
+    manifests: entriesIn(json['manifests']),
+    subject: entriesIn(json['subject'])[0],
+    artifactType: typeof artifactType === 'string' && artifactType !== '' ? artifactType : undefined,
+    annotations: annotations.safeParse(json['annotations']).data,
   }
-  if (declared !== '') return declared
-  if (own !== undefined) return own
-  return content.manifests ? mediaTypes.ociIndex : mediaTypes.ociManifest
+}
+
+/** The descriptors in a list, or the one that a member is; nothing in anything else. */
+function entriesIn(value: unknown): readonly ManifestEntry[] {
+  return (Array.isArray(value) ? value : [value]).flatMap(item => lenientEntry.safeParse(item).data ?? [])
+}
+
+function decideMediaType(json: Json, declared: string): string {
+  const own = typeof json['mediaType'] === 'string' ? json['mediaType'] : ''
+  const mediaType = declared || own
+  if (mediaType === '') return json['manifests'] ? mediaTypes.ociIndex : mediaTypes.ociManifest
+  if (!isManifestType(mediaType))
+    throw invalid(`unsupported manifest media type: "${mediaType.slice(0, 160)}"`)
+  if (own !== '' && own !== mediaType) {
+    throw invalid(`mediaType "${own.slice(0, 160)}" does not match Content-Type "${mediaType}"`)
+  }
+  if (own === '' && !manifestMediaTypes.includes(mediaType)) {
+    throw invalid(`mediaType is missing: a manifest of type "${mediaType}" must name its type itself`)
+  }
+  return mediaType
+}
+
+function parseObject(bytes: Uint8Array): Json {
+  const parsed = z.looseObject({}).safeParse(parseJson(bytes))
+  if (!parsed.success) throw invalid('manifest: not a JSON object')
+  return parsed.data
 }
 
 function parseJson(bytes: Uint8Array): unknown {

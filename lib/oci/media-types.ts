@@ -19,6 +19,18 @@ export const manifestMediaTypes: readonly string[] = [
   mediaTypes.dockerManifest,
 ]
 
+/**
+ * Whether content may be given out as a manifest of this type (lower case): any type of JSON that is meant for programs.
+ * Of types that a browser acts upon none is accepted, since it is the pusher who chooses.
+ */
+export function isManifestType(mediaType: string): boolean {
+  return applicationType.test(mediaType) && !browserType.test(mediaType)
+}
+
+/** RFC 6838, 4.2. */
+const applicationType = /^application\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/
+const browserType = /(?:xml|script|pdf|flash)$/
+
 export function isIndexMediaType(mediaType: string): boolean {
   return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerManifestList
 }

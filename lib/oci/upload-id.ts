@@ -13,13 +13,17 @@ export function createUploadId(): UploadId {
   return randomUUID() as string as UploadId
 }
 
+export function isUploadId(text: string): text is UploadId {
+  return grammar.test(text)
+}
+
 /** Throws RegistryError BLOB_UPLOAD_UNKNOWN: what is not a session's name names no session. */
 export function parseUploadId(text: string): UploadId {
-  if (!grammar.test(text)) {
+  if (!isUploadId(text)) {
     throw new RegistryError(
       'BLOB_UPLOAD_UNKNOWN',
       `Cannot find upload session "${text.slice(0, 80)}": not a UUID`,
     )
   }
-  return text as UploadId
+  return text
 }

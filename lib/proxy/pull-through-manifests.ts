@@ -144,20 +144,14 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
     })
   }
 
-  async function put(
-    bytes: Buffer,
-    contentType: string,
-    reference: Reference,
-    options?: CallOptions,
-  ): ReturnType<ManifestService['put']> {
-    if (reference.kind === 'digest') return hosted.manifests.put(bytes, contentType, reference, options)
-    const { tag } = reference
-    const key = `${hosted.name}:${tag}`
-    return context.tagLock.run(
-      key,
+  /** Every tag that is set becomes ours. */
+  const put: ManifestService['put'] = async (bytes, contentType, reference, options = {}) => {
+    const tags = [...(reference.kind === 'tag' ? [reference.tag] : []), ...(options.tags ?? [])]
+    return context.tagLock.runAll(
+      tags.map(tag => `${hosted.name}:${tag}`),
       async () => {
         const descriptor = await hosted.manifests.put(bytes, contentType, reference, options)
-        await mirroredTags.forget(hosted.name, tag)
+        for (const tag of tags) await mirroredTags.forget(hosted.name, tag)
         return descriptor
       },
       options,

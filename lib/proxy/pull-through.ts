@@ -6,6 +6,8 @@
 import type { Clock } from '../clock.ts'
 import { KeyedLock } from '../keyed-lock.ts'
 import type { Logger } from '../log.ts'
+import type { ManifestEntry } from '../oci/descriptor.ts'
+import type { Tag } from '../oci/reference.ts'
 import type { Stores } from '../registry/local.ts'
 import type { Registry, Repository } from '../registry/registry.ts'
 import type { MirroredTags } from '../storage/mirrored-tags.ts'
@@ -13,9 +15,11 @@ import type { Fills } from './fills.ts'
 import { createKnownSizes } from './known-sizes.ts'
 import { pullThroughBlobs } from './pull-through-blobs.ts'
 import { pullThroughManifests } from './pull-through-manifests.ts'
+import { pullThroughReferrers } from './pull-through-referrers.ts'
 import { pullThroughTags } from './pull-through-tags.ts'
 import type { Route, Routing } from './routing.ts'
 import { SingleFlight } from '../single-flight.ts'
+import { UpstreamLists } from './upstream-lists.ts'
 
 /** A question for mirrored content and where its answer came from. */
 export interface LookupEvent {
@@ -32,7 +36,7 @@ export interface PullThroughDeps {
   readonly routing: Routing
   readonly clock: Clock
   readonly logger: Logger
-  /** How long a tag is served without asking, milliseconds. */
+  /** How long a tag, or a list, is served without asking, milliseconds. */
   readonly tagTtlMs: number
   readonly observe: (event: LookupEvent) => void
 }
@@ -49,10 +53,21 @@ export interface PullThroughContext extends PullThroughDeps {
   readonly fetches: SingleFlight
   /** Held while a tag's link and its record are changed together. */
   readonly tagLock: KeyedLock
+  /** By repository name. */
+  readonly tagLists: UpstreamLists<Tag>
+  /** By repository name and subject. */
+  readonly referrerLists: UpstreamLists<ManifestEntry>
 }
 
 export function createPullThroughRegistry(deps: PullThroughDeps): Registry {
-  const shared = { knownSizes: createKnownSizes(), fetches: new SingleFlight(), tagLock: new KeyedLock() }
+  const lists = { clock: deps.clock, logger: deps.logger, ttlMs: deps.tagTtlMs }
+  const shared = {
+    knownSizes: createKnownSizes(),
+    fetches: new SingleFlight(),
+    tagLock: new KeyedLock(),
+    tagLists: new UpstreamLists<Tag>(lists),
+    referrerLists: new UpstreamLists<ManifestEntry>(lists),
+  }
   return {
     repository(name): Repository {
       const hosted = deps.local.repository(name)
@@ -66,6 +81,7 @@ export function createPullThroughRegistry(deps: PullThroughDeps): Registry {
         blobs,
         manifests: pullThroughManifests(context, blobs),
         tags: pullThroughTags(context),
+        referrers: pullThroughReferrers(context),
         uploads: hosted.uploads,
       }
     },

@@ -2,31 +2,36 @@
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../oci/byte-range.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
-import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts'
-import { BlobUnknownError, DigestMismatchError, ManifestUnknownError, RegistryError } from '../oci/errors.ts'
-import { parseManifest, type Manifest } from '../oci/manifest.ts'
-import { manifestMediaTypes } from '../oci/media-types.ts'
-import { formatReference, type Reference, type Tag } from '../oci/reference.ts'
+import type { Digest } from '../oci/digest.ts'
+import { BlobUnknownError, ManifestUnknownError, RegistryError } from '../oci/errors.ts'
+import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { UploadId } from '../oci/upload-id.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import { listRepositories } from '../storage/catalog.ts'
-import type { StorageDriver } from '../storage/driver/driver.ts'
+import { PathNotFoundError, type StorageDriver, type StoragePath } from '../storage/driver/driver.ts'
 import { layout } from '../storage/layout.ts'
 import type { Links } from '../storage/links.ts'
 import type { ManifestStore } from '../storage/manifest-store.ts'
+import type { ReferrerIndex } from '../storage/referrer-index.ts'
 import type { TagStore } from '../storage/tag-store.ts'
 import type { Uploads } from '../storage/uploads.ts'
+import { localManifests } from './local-manifests.ts'
+import { localReferrers } from './local-referrers.ts'
+import { noManifestRules, type ManifestRules } from './manifest-rules.ts'
 import { pageOf, type Page, type PageOf } from './page.ts'
 import type {
   BlobBody,
   BlobService,
   ManifestService,
+  ReferrerService,
   Registry,
   Repository,
   TagService,
   UploadService,
 } from './registry.ts'
+import { TagGuard } from './tag-guard.ts'
+import { createTagPolicy, type TagPolicy } from './tag-policy.ts'
 
 /** The stores that a local registry is made of; the mirror writes into the same ones. */
 export interface Stores {
@@ -34,6 +39,7 @@ export interface Stores {
   readonly blobs: BlobStore
   readonly links: Links
   readonly manifests: ManifestStore
+  readonly referrers: ReferrerIndex
   readonly tags: TagStore
   readonly uploads: Uploads
 }
@@ -43,9 +49,26 @@ export interface LocalRegistryOptions {
   readonly allowDelete: boolean
   /** How long a redirect to the driver's own URL is good for; undefined: blobs are always served through us. */
   readonly redirectMs?: number | undefined
+  /** Default: none. */
+  readonly manifestRules?: ManifestRules
+  /** Default: every tag may be moved. */
+  readonly tagPolicy?: TagPolicy
 }
 
-export function createLocalRegistry(stores: Stores, options: LocalRegistryOptions): Registry {
+/** The options with their defaults, and what all repositories share. */
+interface LocalSettings {
+  readonly allowDelete: boolean
+  readonly redirectMs: number | undefined
+  readonly rules: ManifestRules
+  readonly guard: TagGuard
+}
+
+export function createLocalRegistry(
+  stores: Stores,
+  { allowDelete, redirectMs, manifestRules = noManifestRules, tagPolicy }: LocalRegistryOptions,
+): Registry {
+  const guard = new TagGuard({ policy: tagPolicy ?? createTagPolicy([]), tags: stores.tags })
+  const options: LocalSettings = { allowDelete, redirectMs, rules: manifestRules, guard }
   return {
     repository: name => new LocalRepository(stores, options, name),
     async repositories(page, opts): Promise<PageOf<RepositoryName>> {
@@ -58,9 +81,9 @@ export function createLocalRegistry(stores: Stores, options: LocalRegistryOption
 class LocalRepository implements Repository {
   readonly name: RepositoryName
   readonly #stores: Stores
-  readonly #options: LocalRegistryOptions
+  readonly #options: LocalSettings
 
-  constructor(stores: Stores, options: LocalRegistryOptions, name: RepositoryName) {
+  constructor(stores: Stores, options: LocalSettings, name: RepositoryName) {
     this.#stores = stores
     this.#options = options
     this.name = name
@@ -71,11 +94,15 @@ class LocalRepository implements Repository {
   }
 
   get manifests(): ManifestService {
-    return localManifests(this.#stores, this.#options, this.name)
+    return localManifests({ ...this.#options, stores: this.#stores }, this.name)
   }
 
   get tags(): TagService {
     return localTags(this.#stores, this.#options, this.name)
+  }
+
+  get referrers(): ReferrerService {
+    return localReferrers(this.#stores, this.name)
   }
 
   get uploads(): UploadService {
@@ -83,7 +110,7 @@ class LocalRepository implements Repository {
   }
 }
 
-function localBlobs(stores: Stores, options: LocalRegistryOptions, name: RepositoryName): BlobService {
+function localBlobs(stores: Stores, options: LocalSettings, name: RepositoryName): BlobService {
   const { blobs, links, driver } = stores
 
   /** The stored blob that this repository knows as `digest`. */
@@ -119,68 +146,13 @@ function localBlobs(stores: Stores, options: LocalRegistryOptions, name: Reposit
   }
 }
 
-function localManifests(
-  stores: Stores,
-  options: LocalRegistryOptions,
-  name: RepositoryName,
-): ManifestService {
-  const { manifests, tags } = stores
-
-  async function get(reference: Reference, opts?: CallOptions): Promise<Manifest> {
-    const digest =
-      reference.kind === 'digest' ? reference.digest : await tags.resolve(name, reference.tag, opts)
-    const manifest = digest === undefined ? undefined : await manifests.get(name, digest, opts)
-    if (manifest === undefined) throw new ManifestUnknownError(name, formatReference(reference))
-    return manifest
-  }
-
-  return {
-    get,
-    async stat(reference, opts) {
-      return (await get(reference, opts)).descriptor
-    },
-    async put(bytes, contentType, reference, opts) {
-      const digest = reference.kind === 'digest' ? verified(bytes, reference.digest) : digestOf(bytes)
-      const content = parseManifest(bytes, contentType)
-      // A manifest goes out under its media type: whoever pushes must not choose one that a browser acts upon.
-      if (!manifestMediaTypes.includes(content.mediaType)) {
-        const detail = `unsupported manifest media type: "${content.mediaType}"`
-        throw new RegistryError('MANIFEST_INVALID', `Cannot accept manifest: ${detail}`, { detail })
-      }
-      // No media type is stored, so that the one announced must be the one that the bytes will be read as later.
-      const { mediaType } = parseManifest(bytes)
-      if (mediaType !== content.mediaType) {
-        const detail = `mediaType is missing: it would be read as "${mediaType}", not "${content.mediaType}"`
-        throw new RegistryError('MANIFEST_INVALID', `Cannot accept manifest: ${detail}`, { detail })
-      }
-      await manifests.checkReferences(name, content, opts)
-      const work = async () => {
-        await manifests.store(name, bytes, digest, opts)
-        if (reference.kind === 'tag') await tags.set(name, reference.tag, digest, opts)
-      }
-      await manifests.exclusively(name, digest, work, opts)
-      return { mediaType, digest, size: bytes.length }
-    },
-    ...(options.allowDelete && {
-      async remove(digest: Digest, opts?: CallOptions) {
-        const work = async () => {
-          if (!(await manifests.holds(name, digest, opts))) throw new ManifestUnknownError(name, digest)
-          for (const tag of await tags.pointingTo(name, digest, opts)) {
-            await tags.remove(name, tag, { ...opts, meaning: digest })
-          }
-          await manifests.remove(name, digest, opts)
-        }
-        await manifests.exclusively(name, digest, work, opts)
-      },
-    }),
-  }
-}
-
-function localTags(stores: Stores, options: LocalRegistryOptions, name: RepositoryName): TagService {
-  const { tags } = stores
+function localTags(stores: Stores, options: LocalSettings, name: RepositoryName): TagService {
+  const { driver, tags } = stores
   return {
     async list(page: Page, opts): Promise<PageOf<Tag>> {
       const all = await tags.list(name, opts)
+      // distribution-spec end-8a: a repository that is there has a list, if only an empty one.
+      if (all === undefined && (await isThere(driver, layout.manifests(name), opts))) return pageOf([], page)
       if (all === undefined) {
         throw new RegistryError('NAME_UNKNOWN', `Cannot list tags of "${name}": it has none`, {
           detail: { name },
@@ -190,7 +162,10 @@ function localTags(stores: Stores, options: LocalRegistryOptions, name: Reposito
     },
     ...(options.allowDelete && {
       async remove(tag: Tag, opts?: CallOptions) {
-        if (!(await tags.remove(name, tag, opts))) throw new ManifestUnknownError(name, tag)
+        const work = () => tags.remove(name, tag, opts)
+        if (!(await options.guard.change(name, [tag], undefined, work, opts))) {
+          throw new ManifestUnknownError(name, tag)
+        }
       },
     }),
   }
@@ -211,8 +186,12 @@ function localUploads(stores: Stores, name: RepositoryName): UploadService {
   }
 }
 
-function verified(bytes: Buffer, expected: Digest): Digest {
-  const found = digestOf(bytes, algorithmOf(expected))
-  if (found !== expected) throw new DigestMismatchError(expected, found)
-  return expected
+async function isThere(driver: StorageDriver, path: StoragePath, opts?: CallOptions): Promise<boolean> {
+  try {
+    await driver.stat(path, opts)
+    return true
+  } catch (err) {
+    if (err instanceof PathNotFoundError) return false
+    throw err
+  }
 }

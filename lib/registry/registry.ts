@@ -3,8 +3,8 @@
 // An absent optional member is something this registry does not do; handlers answer UNSUPPORTED for it.
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../oci/byte-range.ts'
-import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { CallOptions, Descriptor, ManifestEntry } from '../oci/descriptor.ts'
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
@@ -24,6 +24,7 @@ export interface Repository {
   readonly blobs: BlobService
   readonly manifests: ManifestService
   readonly tags: TagService
+  readonly referrers: ReferrerService
   readonly uploads?: UploadService | undefined
 }
 
@@ -53,35 +54,72 @@ export type BlobBody =
     }
   | { readonly kind: 'redirect'; readonly location: URL }
 
-/** A manifest as it is given out. */
-export interface ServedManifest extends Manifest {
-  /** Set where a mirror could not ask its upstream: why what it gives may be out of date. */
+/** Set where a mirror could not ask its upstream: why what it gives may be out of date. */
+export interface Staleness {
   readonly stale?: string | undefined
+}
+
+/** A manifest as it is given out. */
+export interface ServedManifest extends Manifest, Staleness {}
+
+/** A page of a list as it is given out. */
+export interface ServedPage<T> extends PageOf<T>, Staleness {}
+
+/** What was stored. */
+export interface PutManifest extends Descriptor {
+  /** What the manifest refers to as a whole, if it does: it is among the referrers of that from now on. */
+  readonly subject?: Digest | undefined
 }
 
 export interface ManifestService {
   /** ManifestUnknownError, UpstreamError. */
   get(reference: Reference, options?: CallOptions): Promise<ServedManifest>
   /** What `get` would answer, without the bytes where that saves work. */
-  stat(reference: Reference, options?: CallOptions): Promise<Descriptor & Pick<ServedManifest, 'stale'>>
+  stat(reference: Reference, options?: CallOptions): Promise<Descriptor & Staleness>
   /**
-   * Stores the bytes as they are and, for a tag, moves the tag to them. RegistryError MANIFEST_INVALID,
-   * DigestMismatchError, ReferencesUnknownError.
+   * Stores the bytes as they are, and moves to them the tag that `reference` is, and `tags`. RegistryError
+   * MANIFEST_INVALID, DigestMismatchError, ReferencesUnknownError, TagImmutableError.
    */
-  put(bytes: Buffer, contentType: string, reference: Reference, options?: CallOptions): Promise<Descriptor>
-  /** ManifestUnknownError. Removes the manifest from this repository and every tag that points to it. */
+  put(
+    bytes: Buffer,
+    contentType: string,
+    reference: Reference,
+    options?: CallOptions & { readonly tags?: readonly Tag[] },
+  ): Promise<PutManifest>
+  /**
+   * ManifestUnknownError, TagImmutableError. Removes the manifest from this repository and every tag that points to it.
+   */
   remove?(digest: Digest, options?: CallOptions): Promise<void>
 }
 
 export interface TagService {
   /** RegistryError NAME_UNKNOWN if the repository has no tags and never had. */
-  list(page: Page, options?: CallOptions): Promise<PageOf<Tag>>
-  /** ManifestUnknownError. Leaves the manifest. */
+  list(page: Page, options?: CallOptions): Promise<ServedPage<Tag>>
+  /** ManifestUnknownError, TagImmutableError. Leaves the manifest. */
   remove?(tag: Tag, options?: CallOptions): Promise<void>
 }
 
+export interface ReferrerService {
+  /**
+   * The manifests of this repository that name `subject`, which need not exist, in byte order of their digests. Each
+   * has its own artifact type (for an image without one: its config's media type) and annotations. A page may have
+   * fewer than `limit` entries although more follow: see referrer-page.ts. `after` is compared with digests.
+   */
+  list(
+    subject: Digest,
+    filter: ReferrerFilter,
+    page: Page,
+    options?: CallOptions,
+  ): Promise<ServedPage<ManifestEntry>>
+}
+
+export interface ReferrerFilter {
+  readonly artifactType?: string | undefined
+}
+
 export interface UploadService {
-  start(options?: CallOptions): Promise<UploadSession>
+  /** `algorithm` is of the digest that will complete the session, sha256 unless told; a wrong one costs time only. */
+  start(options?: CallOptions & { readonly algorithm?: DigestAlgorithm | undefined }): Promise<UploadSession>
   /** RegistryError BLOB_UPLOAD_UNKNOWN. The session is the caller's alone until its promise-returning calls settle. */
   resume(id: UploadId, options?: CallOptions): Promise<UploadSession>
   /** Links a blob of another repository into this one. BlobUnknownError. */

@@ -1,11 +1,28 @@
-// Which repositories there are: the folders below `repositories` that have a `_manifests` folder.
+// Which repositories there are: the folders below `repositories` that have a `_manifests` folder. Others may have
+// `_uploads` alone.
 import type { CallOptions } from '../oci/descriptor.ts'
 import { isRepositoryName, type RepositoryName } from '../oci/repository-name.ts'
 import { PathNotFoundError, type StorageDriver, type StoragePath } from './driver/driver.ts'
 import { baseName, layout } from './layout.ts'
 
 /** Every repository, in byte order of the names. Reads one directory per name component. */
-export async function listRepositories(
+export function listRepositories(
+  driver: StorageDriver,
+  options?: CallOptions,
+): Promise<readonly RepositoryName[]> {
+  return namesWith('_manifests', driver, options)
+}
+
+/** Every repository, or what may become one, that has upload sessions or had. */
+export function listUploadPlaces(
+  driver: StorageDriver,
+  options?: CallOptions,
+): Promise<readonly RepositoryName[]> {
+  return namesWith('_uploads', driver, options)
+}
+
+async function namesWith(
+  folder: '_manifests' | '_uploads',
   driver: StorageDriver,
   options?: CallOptions,
 ): Promise<readonly RepositoryName[]> {
@@ -13,7 +30,7 @@ export async function listRepositories(
   const visit = async (directory: StoragePath, name: string): Promise<void> => {
     for (const child of await listIfPresent(driver, directory, options)) {
       const part = baseName(child)
-      if (part === '_manifests') {
+      if (part === folder) {
         if (isRepositoryName(name)) found.push(name)
       } else if (!part.startsWith('_')) await visit(child, name === '' ? part : `${name}/${part}`)
     }

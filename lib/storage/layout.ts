@@ -8,12 +8,14 @@
 //       _manifests/tags/<tag>/current/link                   what the tag means now
 //       _manifests/tags/<tag>/index/<algorithm>/<hex>/link   what it has meant
 //       _uploads/<id>/{data,startedat}                       upload sessions
+//       _referrers/<algorithm>/<hex>/<algorithm>/<hex>/link  subject, and a manifest that names it so
+//       _referrers/indexed                                   every revision was looked at for a subject
 //     _fills/<id>/data                                       blobs on their way from an upstream
 //     _mirror/<name>/_tags/<tag>/record                      what is known of a mirrored tag's upstream
 //
-// All but the last two is distribution's layout (its storage/paths.go), byte for byte: a link file holds the digest
-// and nothing else, `startedat` an RFC 3339 time. Its catalog and garbage collection do not look at `_fills` and
-// `_mirror`. A repository's components never start with `_`, so that names and our own folders cannot meet.
+// All but `_referrers`, `_fills` and `_mirror` is distribution's layout (its storage/paths.go), byte for byte: a link
+// file holds the digest and nothing else, `startedat` an RFC 3339 time. Its catalog and garbage collection do not look
+// at those three. A repository's components never start with `_`, so that names and our own folders cannot meet.
 import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
@@ -47,7 +49,14 @@ export const layout = {
   tagEntry: (name: RepositoryName, tag: Tag, digest: Digest) =>
     path(`${layout.tag(name, tag)}/index/${hashPath(digest)}/link`),
 
-  upload: (name: RepositoryName, id: UploadId) => path(`${layout.repository(name)}/_uploads/${id}`),
+  referrers: (name: RepositoryName, subject: Digest) =>
+    path(`${layout.repository(name)}/_referrers/${hashPath(subject)}`),
+  referrerLink: (name: RepositoryName, subject: Digest, referrer: Digest) =>
+    path(`${layout.referrers(name, subject)}/${hashPath(referrer)}/link`),
+  referrersIndexed: (name: RepositoryName) => path(`${layout.repository(name)}/_referrers/indexed`),
+
+  uploads: (name: RepositoryName) => path(`${layout.repository(name)}/_uploads`),
+  upload: (name: RepositoryName, id: UploadId) => path(`${layout.uploads(name)}/${id}`),
   uploadContent: (name: RepositoryName, id: UploadId) => path(`${layout.upload(name, id)}/data`),
   uploadStartedAt: (name: RepositoryName, id: UploadId) => path(`${layout.upload(name, id)}/startedat`),
 

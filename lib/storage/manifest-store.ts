@@ -10,15 +10,22 @@ import { isNonDistributable } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { Links } from './links.ts'
+import { subjectOf, type ReferrerIndex } from './referrer-index.ts'
 
 export interface ManifestStore {
   /** Undefined if this repository does not hold it. */
   get(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<Manifest | undefined>
   /** Whether this repository holds it, without reading it. */
   holds(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
-  /** Stores bytes whose digest was verified and links them; what they refer to is not looked at. */
+  /**
+   * Stores bytes whose digest was verified, and links them; a subject is indexed before. What they refer to is not
+   * looked at.
+   */
   store(name: RepositoryName, bytes: Buffer, digest: Digest, options?: CallOptions): Promise<void>
-  /** Throws ReferencesUnknownError, naming all, if the repository lacks what the manifest refers to. */
+  /**
+   * Throws ReferencesUnknownError, naming all, if the repository lacks what the manifest refers to. What one of an
+   * unknown type does mean by its references is not for us to say.
+   */
   checkReferences(name: RepositoryName, content: ManifestContent, options?: CallOptions): Promise<void>
   /** Unlinks it from this repository; returns whether it was linked. */
   remove(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
@@ -34,6 +41,7 @@ export interface ManifestStore {
 export interface ManifestStoreDeps {
   readonly blobs: BlobStore
   readonly links: Links
+  readonly referrers: Pick<ReferrerIndex, 'add'>
   /** Bytes of manifests kept in memory. */
   readonly cacheBytes?: number
 }
@@ -41,6 +49,7 @@ export interface ManifestStoreDeps {
 export function createManifestStore({
   blobs,
   links,
+  referrers,
   cacheBytes = 32 * 1024 * 1024,
 }: ManifestStoreDeps): ManifestStore {
   const recent = new LRUCache<Digest, Manifest>({
@@ -99,9 +108,12 @@ export function createManifestStore({
     },
     async store(name, bytes, digest, options) {
       await blobs.put(bytes, digest, options)
+      const subject = subjectOf(bytes)
+      if (subject !== undefined) await referrers.add(name, subject, digest, options)
       await links.link(name, 'manifest', digest, options)
     },
     async checkReferences(name, content, options) {
+      if (!content.isKnownType) return
       const missing = new Set<Digest>()
       for (const entry of content.blobs) {
         if (await isMissing(name, entry, options)) missing.add(entry.digest)

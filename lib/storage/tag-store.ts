@@ -1,5 +1,6 @@
 // Tags: names that move from one manifest digest to another. What a tag means now is its `current` link; every digest
 // that it ever meant has an `index` entry.
+import { inParallel } from '../in-parallel.ts'
 import { KeyedLock } from '../keyed-lock.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -75,20 +76,17 @@ export function createTagStore({ driver, concurrency }: TagStoreDeps): TagStore 
       return changing(name, tag, work, options)
     },
     async pointingTo(name, digest, options) {
-      const waiting = [...((await list(name, options)) ?? [])]
-      const found: Tag[] = []
-      const worker = async () => {
-        for (let tag = waiting.pop(); tag !== undefined; tag = waiting.pop()) {
-          try {
-            if ((await resolve(name, tag, options)) === digest) found.push(tag)
-          } catch (err) {
-            // A link that holds no digest points to nothing, and must not keep a manifest from being deleted.
-            if (!(err instanceof CorruptLinkError)) throw err
-          }
+      const all = (await list(name, options)) ?? []
+      const meanings = await inParallel(concurrency, all, async tag => {
+        try {
+          return await resolve(name, tag, options)
+        } catch (err) {
+          // A link that holds no digest points to nothing, and must not keep a manifest from being deleted.
+          if (err instanceof CorruptLinkError) return undefined
+          throw err
         }
-      }
-      await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker))
-      return found.toSorted(byBytes)
+      })
+      return all.filter((_, index) => meanings[index] === digest)
     },
   }
 }

@@ -3,7 +3,8 @@
 // the hash is made again from the bytes, once, when the session completes: see rehash().
 //
 // A session exists while its `startedat` file does. Its bytes are appended in place; only after their digest is
-// verified and they are flushed does the file move to where the digest names it.
+// verified and they are flushed does the file move to where the digest names it. Sessions that nobody finishes are
+// removed by maintenance/purge-uploads.ts.
 import type { Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
@@ -12,11 +13,11 @@ import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, Hasher, type Digest, type DigestAlgorithm } from '../oci/digest.ts'
 import { DigestMismatchError, RegistryError, SizeMismatchError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
-import { createUploadId, type UploadId } from '../oci/upload-id.ts'
+import { createUploadId, isUploadId, type UploadId } from '../oci/upload-id.ts'
 import { batches } from '../streams/batches.ts'
 import type { BlobStore } from './blob-store.ts'
 import { PathNotFoundError, type FileWriter, type StorageDriver, type StoragePath } from './driver/driver.ts'
-import { layout } from './layout.ts'
+import { baseName, layout } from './layout.ts'
 import type { Links } from './links.ts'
 
 export interface UploadsDeps {
@@ -44,13 +45,17 @@ export class Uploads {
     this.#live = new LRUCache({ max: deps.maxLiveSessions ?? 10_000 })
   }
 
-  async start(name: RepositoryName, options?: CallOptions): Promise<Upload> {
+  /** `algorithm` is of the digest that the session will be completed with; with another one its bytes are read again. */
+  async start(
+    name: RepositoryName,
+    { algorithm, ...options }: CallOptions & { readonly algorithm?: DigestAlgorithm | undefined } = {},
+  ): Promise<Upload> {
     const { clock, driver } = this.#deps
     const id = createUploadId()
     const startedAtMs = Math.floor(clock.now() / 1000) * 1000
     const text = new Date(startedAtMs).toISOString().replace('.000Z', 'Z')
     await driver.writeAll(layout.uploadStartedAt(name, id), Buffer.from(text), { ...options, durable: false })
-    this.#live.set(id, { startedAtMs, hasher: new Hasher() })
+    this.#live.set(id, { startedAtMs, hasher: new Hasher(algorithm) })
     return this.#session(name, id, startedAtMs, 0)
   }
 
@@ -58,6 +63,47 @@ export class Uploads {
   async resume(name: RepositoryName, id: UploadId, options?: CallOptions): Promise<Upload> {
     const startedAtMs = await this.#startedAtMs(name, id, options)
     return this.#session(name, id, startedAtMs, await this.#offset(name, id, options))
+  }
+
+  async list(name: RepositoryName, options?: CallOptions): Promise<readonly UploadId[]> {
+    try {
+      return (await this.#deps.driver.list(layout.uploads(name), options)).map(baseName).filter(isUploadId)
+    } catch (err) {
+      if (err instanceof PathNotFoundError) return []
+      throw err
+    }
+  }
+
+  /**
+   * Removes a session that was started before `beforeMs` and not written to since; returns whether it is one. One that
+   * somebody works on in this process stays. RegistryError BLOB_UPLOAD_UNKNOWN if it has no start: that stays, too.
+   */
+  async removeIfStale(
+    name: RepositoryName,
+    id: UploadId,
+    beforeMs: number,
+    { dryRun, ...options }: CallOptions & { readonly dryRun: boolean },
+  ): Promise<boolean> {
+    if (this.#locks.isBusy(id)) return false
+    return this.#locks.run(id, async () => {
+      if ((await this.#lastUseMs(name, id, options)) >= beforeMs) return false
+      if (dryRun) return true
+      this.#live.delete(id)
+      await this.#deps.driver.remove(layout.upload(name, id), options)
+      return true
+    })
+  }
+
+  /** When it was started or written to, whichever was later. */
+  async #lastUseMs(name: RepositoryName, id: UploadId, options: CallOptions): Promise<number> {
+    const startedAtMs = await this.#startedAtMs(name, id, options)
+    try {
+      const { modifiedAtMs } = await this.#deps.driver.stat(layout.uploadContent(name, id), options)
+      return Math.max(startedAtMs, modifiedAtMs)
+    } catch (err) {
+      if (err instanceof PathNotFoundError) return startedAtMs
+      throw err
+    }
   }
 
   /** Only looks, without the session's lock: an append() that runs for minutes must not hold up who asks. */

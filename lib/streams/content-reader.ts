@@ -9,8 +9,11 @@ import type { CallOptions } from '../oci/descriptor.ts'
 export interface ContentReader {
   /** Bytes. */
   readonly size: number
-  /** Fills `into` from `position` on, as far as there is content; resolves with the bytes read, 0 only at the end. */
-  readInto(into: Buffer, position: number): Promise<number>
+  /**
+   * Puts content from `position` on into `into`; resolves with how many bytes, 0 only at the end. Content that is still
+   * on its way is waited for.
+   */
+  readInto(into: Buffer, position: number, options?: CallOptions): Promise<number>
   close(): Promise<void>
 }
 
@@ -52,11 +55,11 @@ export async function pump(
   for (let position = range.start; position < range.end;) {
     signal?.throwIfAborted()
     const piece = reading.subarray(0, Math.min(reading.length, range.end - position))
-    const count = await reader.readInto(piece, position)
+    const count = await reader.readInto(piece, position, { signal })
     if (count === 0) throw new Error(`Cannot deliver content: ends at ${position}, not at ${range.end}`)
     position += count
     await writing
-    writing = write(sink, piece.subarray(0, count), signal)
+    writing = writeTo(sink, piece.subarray(0, count), signal)
     writing.catch(() => {}) // It is awaited at the next turn; a failed read may come first.
     ;[reading, spare] = [spare, reading]
   }
@@ -66,7 +69,8 @@ export async function pump(
   pool.giveBack(spare)
 }
 
-function write(sink: Writable, piece: Buffer, signal: AbortSignal | undefined): Promise<void> {
+/** Writes a piece; resolves when the sink has taken it, see pump() for the rest. */
+export function writeTo(sink: Writable, piece: Buffer, signal: AbortSignal | undefined): Promise<void> {
   const written = new Promise<void>((resolve, reject) => {
     sink.write(piece, err => (err ? reject(err) : resolve()))
   })

@@ -29,6 +29,8 @@ export function withCircuit(upstream: Upstream, options: CircuitOptions): Upstre
     openBlob: (...args) => circuit.run(() => upstream.openBlob(...args)),
     manifest: (...args) => circuit.run(() => upstream.manifest(...args)),
     statManifest: (...args) => circuit.run(() => upstream.statManifest(...args)),
+    referrers: (...args) => circuit.run(() => upstream.referrers(...args)),
+    tags: (...args) => circuit.run(() => upstream.tags(...args)),
     close: () => upstream.close(),
   }
 }

@@ -4,16 +4,18 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
+import type { CallOptions, Descriptor, ManifestEntry } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Manifest } from '../oci/manifest.ts'
-import { manifestMediaTypes, mediaTypes } from '../oci/media-types.ts'
-import { formatReference, type Reference } from '../oci/reference.ts'
+import { parseManifest, type Manifest } from '../oci/manifest.ts'
+import { isIndexMediaType, manifestMediaTypes, mediaTypes } from '../oci/media-types.ts'
+import { formatReference, tagReference, type Reference, type Tag } from '../oci/reference.ts'
+import { referrersTag } from '../oci/referrers-tag.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { discard, refusal, type HttpAnswer } from './answer.ts'
 import { Authenticator, type Credentials } from './authenticate.ts'
 import { contentLength, toUpstreamBody } from './body.ts'
 import { UpstreamError } from './errors.ts'
+import { parseReferrers, parseTags, readList, type List } from './listing.ts'
 import { contentDigest, describeManifest, readManifest } from './manifest-answer.ts'
 import { Transport, type Timeouts } from './transport.ts'
 import type { Upstream, UpstreamBody } from './upstream.ts'
@@ -35,15 +37,20 @@ export interface UpstreamOptions {
   readonly metrics: Pick<Metrics, 'upstreamRequests'>
 }
 
-/** The label `operation` of entrepot_upstream_requests_total; `token` is the fifth. */
-type Operation = 'blob_stat' | 'blob_open' | 'manifest_get' | 'manifest_stat'
+/** The label `operation` of entrepot_upstream_requests_total; `token` is one more. */
+type Operation = 'blob_stat' | 'blob_open' | 'manifest_get' | 'manifest_stat' | 'referrers' | 'tags'
+
+/** Asked for; an upstream may give fewer. */
+const tagsPerPage = 1000
 
 interface Question {
   readonly operation: Operation
   readonly method: 'GET' | 'HEAD'
   readonly repository: RepositoryName
-  /** Below /v2/<name>/. */
+  /** Below /v2/<name>/, with its query. */
   readonly path: string
+  /** Where that is, if it is a further page of a list. */
+  readonly url?: URL
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -148,8 +155,66 @@ class HttpUpstream implements Upstream {
     return descriptor ?? (await this.#getManifest(name, reference, options)).descriptor
   }
 
+  async referrers(
+    name: RepositoryName,
+    digest: Digest,
+    options: CallOptions = {},
+  ): Promise<readonly ManifestEntry[]> {
+    const headers = { accept: mediaTypes.ociIndex }
+    const path = `referrers/${digest}`
+    const question = { operation: 'referrers', method: 'GET', repository: name, path, headers } as const
+    const answer = await this.#ask(question, options)
+    if (hasNoReferrersApi(answer.status)) {
+      await discard(answer)
+      return this.#taggedReferrers(name, digest, options)
+    }
+    const listed = await this.#readList(answer, question, parseReferrers, options)
+    return listed ?? this.#taggedReferrers(name, digest, options)
+  }
+
+  async tags(name: RepositoryName, options: CallOptions = {}): Promise<readonly Tag[]> {
+    const path = `tags/list?n=${tagsPerPage}`
+    const question = { operation: 'tags', method: 'GET', repository: name, path } as const
+    const answer = await this.#ask(question, options)
+    const listed = await this.#readList(answer, question, parseTags, options)
+    if (listed !== undefined) return listed
+    const message = `Cannot list tags of "${name}" at "${this.name}": not a list`
+    throw new UpstreamError('invalid', this.name, message, { status: answer.status })
+  }
+
   async close(): Promise<void> {
     await this.#transport.close()
+  }
+
+  async #readList<T>(
+    first: HttpAnswer,
+    question: Question,
+    parse: List<T>['parse'],
+    options: CallOptions,
+  ): Promise<readonly T[] | undefined> {
+    const checked = async (answer: HttpAnswer): Promise<HttpAnswer> => {
+      if (answer.status === 200) return answer
+      throw await this.#refusal(answer, `list "${question.path}" of "${question.repository}"`)
+    }
+    const ask = async (url: URL) => checked(await this.#ask({ ...question, url }, options))
+    const list = { upstream: this.name, url: this.#urlOf(question), parse, ask }
+    return await readList(await checked(first), list, options)
+  }
+
+  async #taggedReferrers(
+    name: RepositoryName,
+    digest: Digest,
+    options: CallOptions,
+  ): Promise<readonly ManifestEntry[]> {
+    try {
+      const { bytes, descriptor } = await this.#getManifest(name, tagReference(referrersTag(digest)), options)
+      return isIndexMediaType(descriptor.mediaType)
+        ? parseManifest(bytes, descriptor.mediaType).manifests
+        : []
+    } catch (err) {
+      if (err instanceof UpstreamError && err.failure === 'unknown') return []
+      throw err
+    }
   }
 
   async #openBlob(question: Question, start: number, options: CallOptions): Promise<UpstreamBody> {
@@ -184,8 +249,8 @@ class HttpUpstream implements Upstream {
 
   /** Asks as the upstream is known to want it, and at most once more as its 401 says. Any status is an answer. */
   async #ask(question: Question, options: CallOptions): Promise<HttpAnswer> {
-    const { operation, method, repository, path, headers } = question
-    const url = new URL(`${this.#prefix}${repository}/${path}`)
+    const { operation, method, repository, headers } = question
+    const url = this.#urlOf(question)
     const scope = `repository:${repository}:pull`
     const first = await this.#authenticator.authorize(scope, options)
     const request = { operation, method, url, headers }
@@ -198,9 +263,18 @@ class HttpUpstream implements Upstream {
     return await this.#transport.send({ ...request, authorization: second.header }, options)
   }
 
+  #urlOf({ url, repository, path }: Question): URL {
+    return url ?? new URL(`${this.#prefix}${repository}/${path}`)
+  }
+
   #refusal(answer: HttpAnswer, action: string): Promise<UpstreamError> {
     return refusal(answer, this.name, action, this.#clock)
   }
+}
+
+/** What registries without the API answer: the path is nothing to them, or looks like something else. */
+function hasNoReferrersApi(status: number): boolean {
+  return [400, 404, 405, 406, 410, 501].includes(status)
 }
 
 function manifestQuestion(

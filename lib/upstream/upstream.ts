@@ -1,9 +1,9 @@
 // The contract of an upstream: one registry elsewhere that content is fetched from. Implemented by client.ts over
 // HTTP; failover.ts puts several behind one.
-import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
+import type { CallOptions, Descriptor, ManifestEntry } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
-import type { Reference } from '../oci/reference.ts'
+import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 
 /** Everything here throws UpstreamError (upstream/errors.ts). */
@@ -32,6 +32,13 @@ export interface Upstream {
   ): Promise<Manifest | 'unchanged'>
   /** HEAD, or GET where HEAD does not tell the digest. */
   statManifest(name: RepositoryName, reference: Reference, options?: CallOptions): Promise<Descriptor>
+  /**
+   * All manifests that name `digest` as their subject, as the upstream describes them, in no particular order: from its
+   * API, else from the tag of the fallback scheme. None where it knows neither.
+   */
+  referrers(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<readonly ManifestEntry[]>
+  /** All tags, in no particular order. */
+  tags(name: RepositoryName, options?: CallOptions): Promise<readonly Tag[]>
   close(): Promise<void>
 }
 

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { apiDescriptorTemplateMain } from '../../lib/cli/api-descriptor-template.ts'
 import { main } from '../../lib/cli/main.ts'
 import { RecordedIo } from '../support/recorded-io.ts'
 
@@ -37,19 +36,5 @@ t.test('main() prints help', async t => {
     const io = new RecordedIo()
     t.equal(await main(argv, io), 0)
     t.match(io.written, { stdout: /^Usage: registry .*REGISTRY_/s, stderr: '' }, argv.join(' '))
-  }
-})
-
-t.test('apiDescriptorTemplateMain() asks for a template, and admits that it cannot execute it', async t => {
-  const cases: readonly (readonly [string[], number, RegExp, RegExp])[] = [
-    [[], 1, /^$/, /please specify a template to execute\.\n$/],
-    [['api.md.tmpl'], 1, /^$/, /not supported yet\n$/],
-    [['--version'], 0, /^registry-api-descriptor-template entrepot \S+ \S+\n$/, /^$/],
-    [['--help'], 0, /^Usage: registry-api-descriptor-template /, /^$/],
-  ]
-  for (const [argv, exitCode, stdout, stderr] of cases) {
-    const io = new RecordedIo()
-    t.equal(await apiDescriptorTemplateMain(argv, io), exitCode)
-    t.match(io.written, { stdout, stderr })
   }
 })

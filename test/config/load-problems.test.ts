@@ -156,13 +156,12 @@ redis: {addrs: []}
 health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}}
 proxy: {exec: {command: /bin/true}}
 middleware: {storage: [{name: redirect}]}
-validation: {manifests: {indexes: {platforms: none}}}
 policy: {repository: {classes: [image]}}
 `
   const keys = [
     ...['log.reportcaller', 'log.hooks', 'storage.cache.blobdescriptor: redis', 'middleware'],
     ...['http.tls.ciphersuites', 'http.http2', 'http.h2c', 'notifications', 'health', 'proxy.exec'],
-    ...['validation.manifests.indexes', 'policy'],
+    'policy.repository',
   ]
 
   t.same(
@@ -195,3 +194,24 @@ t.test('loadConfig() checks with plain zod schemas of drivers as well', async t 
     'storage.mine.modus: found an unknown key, expected "mode"',
   ])
 })
+
+t.test(
+  'loadConfig() refuses rules for tags that could never match, or match anything but what was meant',
+  async t => {
+    const rules = (immutable: string) => problems(`${minimal}policy: {tags: {immutable: ${immutable}}}\n`)
+
+    t.same(rules("['v*', '*-release', 'v1.?', /^v\\d+$/, {repository: team/*, tags: latest}]"), [])
+    t.match(rules("['v[0-9]*']"), [
+      /^policy\.tags\.immutable\[0\]\.tags.*: found "v\[0-9\]\*", expected a pattern such as v\*/,
+    ])
+    t.match(rules('[/(/]'), [/expected a pattern such as v\*/])
+    t.match(rules('["/[[:digit:]]/"]'), [/expected a pattern such as v\*/])
+    t.match(rules('[{repository: "a b", tags: ["*"]}]'), [
+      /repository: found "a b", expected a pattern such as team\/\*/,
+    ])
+    t.match(rules('[{repository: team/*}]'), [/tags: found nothing, expected a pattern such as v\*/])
+    t.match(rules('[{repositories: team/*, tags: ["*"]}]'), [
+      /repositories: found an unknown key, expected "repository"/,
+    ])
+  },
+)

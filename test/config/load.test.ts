@@ -38,7 +38,11 @@ t.test('loadConfig() applies every default', async t => {
       debug: { prometheus: { enabled: false, path: '/metrics' } },
     },
     proxy: undefined,
-    validation: { disabled: false, manifests: { urls: { allow: [], deny: [] } } },
+    validation: {
+      disabled: false,
+      manifests: { urls: { allow: [], deny: [] }, indexes: { platforms: 'all', platformlist: [] } },
+    },
+    policy: { tags: { immutable: [] } },
     catalog: { maxentries: 1000 },
     tags: { maxtags: 1000 },
   })
@@ -81,7 +85,10 @@ proxy:
   cache: {tagttl: 0s}
 validation:
   disabled: true
-  manifests: {urls: {allow: ['^https://a/'], deny: '^https://b/'}}
+  manifests:
+    urls: {allow: ['^https://a/'], deny: '^https://b/'}
+    indexes: {platforms: List, platformlist: [{architecture: amd64, os: linux}]}
+policy: {tags: {immutable: ['v*', {repository: team/*, tags: ['/^r[0-9]+$/', stable]}]}}
 catalog: {maxentries: 7}
 tags: {maxtags: 8}
 `
@@ -110,7 +117,18 @@ t.test('loadConfig() reads every key', async t => {
       },
       tag: { concurrencylimit: 4 },
     },
-    validation: { disabled: true, manifests: { urls: { allow: ['^https://a/'], deny: ['^https://b/'] } } },
+    validation: {
+      disabled: true,
+      manifests: {
+        urls: { allow: ['^https://a/'], deny: ['^https://b/'] },
+        indexes: { platforms: 'list', platformlist: [{ architecture: 'amd64', os: 'linux' }] },
+      },
+    },
+    policy: {
+      tags: {
+        immutable: [{ tags: ['v*'] }, { repository: 'team/*', tags: ['/^r[0-9]+$/', 'stable'] }],
+      },
+    },
     catalog: { maxentries: 7 },
     tags: { maxtags: 8 },
   })

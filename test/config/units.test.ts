@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseDuration, parseSize } from '../../lib/config/units.ts'
+import { formatDuration, parseDuration, parseSize } from '../../lib/config/units.ts'
 
 t.test('parseDuration() rejects what Go would not read', async t => {
   const texts = [
@@ -122,6 +122,29 @@ t.test('parseSize() reads back every whole number of bytes and of binary units',
   const property = fc.property(fc.nat(2 ** 31 - 1), fc.constantFrom('KiB', 'MiB'), (amount, unit) => {
     const factor = unit === 'KiB' ? 2 ** 10 : 2 ** 20
     return parseSize(String(amount)) === amount && parseSize(`${amount}${unit}`) === amount * factor
+  })
+
+  t.doesNotThrow(() => fc.assert(property))
+})
+
+t.test('formatDuration() writes durations as Go does', async t => {
+  const cases: readonly (readonly [milliseconds: number, expected: string])[] = [
+    [0, '0s'],
+    [250, '250ms'],
+    [1500, '1.5s'],
+    [60_000, '1m0s'],
+    [54 * 60_000, '54m0s'],
+    [3_600_000, '1h0m0s'],
+    [168 * 3_600_000, '168h0m0s'],
+    [-90_000, '-1m30s'],
+  ]
+  for (const [milliseconds, expected] of cases) t.equal(formatDuration(milliseconds), expected)
+})
+
+t.test('formatDuration() writes what parseDuration() reads', async t => {
+  const property = fc.property(fc.maxSafeNat(), some => {
+    const milliseconds = some % 1e12
+    return parseDuration(formatDuration(milliseconds)) === milliseconds
   })
 
   t.doesNotThrow(() => fc.assert(property))

@@ -55,12 +55,13 @@ stop "$sut_pid"
 stop "$reference_pid"
 
 # Compared are all files under docker/registry/v2 but these, which differ by intent: _uploads (names and times of
-# sessions, hash states, and the empty folder that docker-registry leaves), _fills and _mirror (Entrepôt's own).
-compared=(--exclude=_uploads --exclude=_fills --exclude=_mirror)
+# sessions, hash states, and the empty folder that docker-registry leaves), _fills, _mirror and _referrers (Entrepôt's
+# own).
+compared=(--exclude=_uploads --exclude=_fills --exclude=_mirror --exclude=_referrers)
 check 'the same pushes give the same blobs and links, byte for byte' \
   diff -r "${compared[@]}" "$work/sut/docker/registry/v2" "$work/reference/docker/registry/v2"
 check_equal 'and the same set of files' \
-  "$(cd "$work/sut" && find docker -type f -not -path '*/_uploads/*' -not -path '*/_fills/*' -not -path '*/_mirror/*' | sort | sha256sum)" \
+  "$(cd "$work/sut" && find docker -type f -not -path '*/_uploads/*' -not -path '*/_fills/*' -not -path '*/_mirror/*' -not -path '*/_referrers/*' | sort | sha256sum)" \
   "$(cd "$work/reference" && find docker -type f -not -path '*/_uploads/*' | sort | sha256sum)"
 check_equal 'no upload session is left' "$(find "$work/sut" -path '*/_uploads/*' -type f)" ''
 

@@ -28,6 +28,8 @@ clean_up() {
   trap - EXIT
   {
     for pid in "${!own_pids[@]}"; do kill -KILL "$pid" && wait "$pid" || true; done
+    # What a daemon that was killed has left mounted.
+    awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r -n 1 umount --lazy || true
   } 2>/dev/null
   rm -rf "$work" || true
   exit "$status"
@@ -126,6 +128,41 @@ Y
   exit 1
 }
 
+# Starts a daemon that a client of ours needs, and waits for a command to succeed. A daemon that does not start says
+# something about this machine (its kernel, our rights), not about a registry: a skip.
+start_daemon() { # name, command that succeeds when it is ready, command...
+  local name=$1 ready=$2 pid
+  shift 2
+  "$@" >"$work/$name.log" 2>&1 &
+  pid=$!
+  own_pids[$pid]=$name
+  if ! wait_for 60 ready_or_ended "$pid" $ready || ! $ready >/dev/null 2>&1; then
+    echo "skip - $name does not start here: $(tail -n 1 "$work/$name.log")"
+    exit 0
+  fi
+  declare -g "${name}_pid=$pid"
+}
+
+ready_or_ended() { # pid, command...
+  "${@:2}" || ended "$1"
+}
+
+# Starts a containerd of our own at $containerd_socket.
+start_containerd() {
+  containerd_socket=$work/containerd.sock
+  cat >"$work/containerd.toml" <<T
+version = 2
+root = "$work/containerd/root"
+state = "$work/containerd/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "$containerd_socket"
+[debug]
+address = ""
+T
+  start_daemon containerd "ctr --address $containerd_socket version" containerd --config "$work/containerd.toml"
+}
+
 answers_or_ended() { # pid, host
   curl -sf "http://$2/v2/" || ended "$1"
 }
@@ -176,6 +213,26 @@ application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docke
 
 sha256_of() { echo "sha256:$(sha256sum "$1" | cut -d' ' -f1)"; }
 
+# The status that a request is answered with.
+status_of() { # curl arguments...
+  curl -sS -o /dev/null -w '%{http_code}' "$@"
+}
+
+# A header of the answer on stdin.
+header() { # name
+  tr -d '\r' | sed -n "s/^$1: //ip"
+}
+
+# A descriptor of a file's content, as JSON.
+descriptor() { # media type, file
+  printf '{"mediaType":"%s","digest":"%s","size":%s}' "$1" "$(sha256_of "$2")" "$(stat -c %s "$2")"
+}
+
+# Pushes a manifest; prints the headers of the answer.
+push_manifest() { # registry URL, repository, reference, file
+  curl -sSf -D - -o /dev/null -X PUT -H "Content-Type: $(jq -r .mediaType "$4")" --data-binary "@$4" "$1/v2/$2/manifests/$3"
+}
+
 # Begins an upload session and prints its URL.
 start_upload() { # registry URL, repository
   curl -sf -D - -o /dev/null -X POST "$1/v2/$2/blobs/uploads/" | location_in
@@ -188,6 +245,11 @@ push_blob() { # registry URL, repository, file, digest (default: its sha256)
   local session
   session=$(start_upload "$1" "$2")
   curl -sf -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' -T "$3" "$session&digest=${4:-$(sha256_of "$3")}"
+}
+
+# How many requests with this method and a path that begins so Entrepôt has logged.
+logged_in() { # log, method, path
+  grep -a -c "http.request.method=$2 .*http.request.uri=\"\?$3" "$1" || true
 }
 
 # How many lines of an access log have this method and a path that begins so.

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Context } from '../../lib/http/context.ts'
 import type { Endpoint, Params } from '../../lib/http/endpoint.ts'
 import { createRouter, type Router } from '../../lib/http/router.ts'
+import { noDescription } from '../support/no-description.ts'
 
 /** Where a request goes: `endpoint name argument`, or the status it is refused with. */
 async function route(router: Router, method: string, path: string): Promise<string> {
@@ -20,6 +21,7 @@ function endpoint(name: string, method: Endpoint['method'], path: string): Endpo
     name,
     method,
     path,
+    describe: noDescription,
     access: () => 'public' as const,
     handle: async (ctx: Context, params?: Params) => {
       if (params !== undefined)
@@ -107,6 +109,17 @@ t.test(
     }
   },
 )
+
+t.test('Router.match() answers OPTIONS for every path that there is', async t => {
+  const router = createRouter(endpoints, '')
+
+  for (const path of ['/', '/v2/', '/v2/_catalog', '/v2/foo/manifests/latest', '/v2/foo/blobs/uploads/']) {
+    const match = router.match('OPTIONS', path)
+    t.match(match, { kind: 'endpoint', name: router.match('GET', path).name }, path)
+  }
+  t.equal(await route(router, 'OPTIONS', '/v2/A/manifests/latest'), '404 NAME_INVALID')
+  t.equal(await route(router, 'OPTIONS', '/v3/'), '404 NAME_UNKNOWN')
+})
 
 t.test('Router.match() mounts everything but / below a prefix', async t => {
   const router = createRouter(endpoints, '/my/reg')

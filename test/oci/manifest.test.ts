@@ -74,6 +74,25 @@ t.test('parseManifest() rejects what is not a manifest', async t => {
       /expected manifest but found index/,
       'untyped index pushed as a manifest',
     ],
+    [
+      json({ ...image, mediaType: 'text/html' }),
+      undefined,
+      /unsupported manifest media type: "text\/html"/,
+      'HTML',
+    ],
+    [json({ ...image, mediaType: 'text/html' }), 'text/html', /unsupported/, 'HTML, announced'],
+    [json({ mediaType: 'application/xhtml+xml' }), undefined, /unsupported/, 'XHTML'],
+    [json({ mediaType: 'application/javascript' }), undefined, /unsupported/, 'a script'],
+    [json({ mediaType: 'application/a/b' }), undefined, /unsupported/, 'no media type'],
+    [json({ mediaType: 'application/a\r\nX: y' }), undefined, /unsupported/, 'a header of its own'],
+    [
+      json({ a: 1 }),
+      'application/vnd.example',
+      /must name its type itself/,
+      'a type that only Content-Type tells',
+    ],
+    [json({ mediaType: 'application/a' }), 'application/b', /does not match/, 'unknown, and another one'],
+    [json(['application/a']), 'application/a', /not a JSON object/, 'a list of an unknown type'],
   ]
   for (const [bytes, contentType, detail, why] of cases) {
     t.throws(
@@ -229,4 +248,43 @@ t.test('parseManifest() either reads or refuses with MANIFEST_INVALID, for any J
   })
 
   t.doesNotThrow(() => fc.assert(property, { numRuns: 500 }))
+})
+
+t.test('parseManifest() reads of a manifest of an unknown type what it understands', async t => {
+  const { urls, ...rest } = { ...layer, urls: 5 }
+  const content = parseManifest(
+    json({
+      mediaType: 'application/vnd.oci.artifact.manifest.v1+json',
+      artifactType: 'application/vnd.example.sbom',
+      config: { ...config, annotations: [] },
+      layers: { digest: 'sha256:abc' },
+      blobs: [rest, 'text', null, { digest, size: -1 }, { digest, size: 2 }],
+      manifests: [child],
+      subject: { ...child, urls },
+      annotations: { a: 'b' },
+    }),
+  )
+
+  t.same(content, {
+    mediaType: 'application/vnd.oci.artifact.manifest.v1+json',
+    isKnownType: false,
+    blobs: [config, layer, { mediaType: mediaTypes.octetStream, digest, size: 2 }],
+    manifests: [child],
+    subject: child,
+    artifactType: 'application/vnd.example.sbom',
+    annotations: { a: 'b' },
+  })
+})
+
+t.test('parseManifest() asks nothing of a manifest of an unknown type but to name it', async t => {
+  for (const mediaType of ['application/vnd.example.v1+json', 'application/json', 'application/x']) {
+    const content = parseManifest(
+      json({ mediaType, subject: 1, annotations: { a: 1 }, artifactType: '' }),
+      mediaType,
+    )
+
+    t.match(content, { mediaType, isKnownType: false, blobs: [], manifests: [], subject: undefined })
+    t.equal(content.annotations, undefined)
+    t.equal(content.artifactType, undefined)
+  }
 })

@@ -2,6 +2,7 @@ import t from 'tap'
 import {
   essence,
   isIndexMediaType,
+  isManifestType,
   isNonDistributable,
   manifestMediaTypes,
   mediaTypes,
@@ -41,4 +42,30 @@ t.test('essence() drops parameters, blanks and case', async t => {
 t.test('manifestMediaTypes asks for every manifest form, indexes first', async t => {
   t.same(new Set(manifestMediaTypes).size, 4)
   t.ok(isIndexMediaType(manifestMediaTypes[0] ?? ''))
+})
+
+t.test('isManifestType() takes JSON for programs, and nothing that a browser acts upon', async t => {
+  const cases: readonly (readonly [mediaType: string, expected: boolean])[] = [
+    ...manifestMediaTypes.map(mediaType => [mediaType, true] as const),
+    ['application/vnd.oci.artifact.manifest.v1+json', true],
+    ['application/vnd.example.config', true],
+    ['application/json', true],
+    ['application/vnd.example.xml.v1+json', true],
+    ['', false],
+    ['application/', false],
+    ['application', false],
+    ['text/html', false],
+    ['text/plain', false],
+    ['image/svg+xml', false],
+    ['application/xml', false],
+    ['application/xhtml+xml', false],
+    ['application/javascript', false],
+    ['application/ecmascript', false],
+    ['application/pdf', false],
+    ['application/a;charset=utf-8', false],
+    ['application/a b', false],
+    ['application/a\n', false],
+    [`application/${'a'.repeat(200)}`, false],
+  ]
+  for (const [mediaType, expected] of cases) t.equal(isManifestType(mediaType), expected, mediaType)
 })

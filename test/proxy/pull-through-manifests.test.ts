@@ -4,6 +4,7 @@ import { ManifestUnknownError } from '../../lib/oci/errors.ts'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
 import { digestReference, parseReference, parseTag, tagReference } from '../../lib/oci/reference.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
+import { createTagPolicy } from '../../lib/registry/tag-policy.ts'
 import { UpstreamError } from '../../lib/upstream/errors.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { app, startMirror, type Mirror } from '../support/mirror.ts'
@@ -229,4 +230,59 @@ t.test('names without a slash are official images at Docker Hub, and share one c
   t.equal(short.descriptor.digest, digest)
   t.equal(long.descriptor.digest, digest)
   t.equal(mirror.upstream.requests.length, 1)
+})
+
+t.test('put() makes every tag that it sets ours, which the upstream does not move', async t => {
+  const clock = new ManualClock()
+  const mirror = await startMirror(t, { clock })
+  mirror.upstream.addManifest(app, 'latest', manifest('theirs'), mediaTypes.ociIndex)
+  await mirror.repository.manifests.get(tagReference(latest))
+  const bytes = Buffer.from(JSON.stringify(manifest('ours')))
+  const reference = digestReference(digestOf(bytes))
+
+  await mirror.repository.manifests.put(bytes, mediaTypes.ociIndex, reference, {
+    tags: [latest, parseTag('other')],
+  })
+  clock.advance(3_600_000)
+
+  for (const tag of [latest, parseTag('other')]) {
+    t.same((await mirror.repository.manifests.get(tagReference(tag))).bytes, bytes)
+    t.equal(await mirror.mirroredTags.get(app, tag), undefined)
+  }
+})
+
+t.test('get() follows a mirrored tag that moves, be pushes to it refused', async t => {
+  const clock = new ManualClock()
+  const tagPolicy = createTagPolicy([{ repository: undefined, tags: ['latest'] }])
+  const mirror = await startMirror(t, { clock, tagPolicy })
+  const served = async () => (await mirror.repository.manifests.get(tagReference(latest))).bytes
+  const bytesOf = (note: string) => Buffer.from(JSON.stringify(manifest(note)))
+  mirror.upstream.addManifest(app, 'latest', bytesOf('before'), mediaTypes.ociIndex)
+  t.same(await served(), bytesOf('before'))
+
+  mirror.upstream.addManifest(app, 'latest', bytesOf('after'), mediaTypes.ociIndex)
+  clock.advance(3_600_000)
+
+  t.same(await served(), bytesOf('after'))
+  await t.rejects(push(mirror, 'ours'), { name: 'TagImmutableError' })
+  t.same(await served(), bytesOf('after'))
+})
+
+t.test('get() mirrors a manifest of an unknown type that names itself', async t => {
+  const mirror = await startMirror(t)
+  const mediaType = 'application/vnd.oci.artifact.manifest.v1+json'
+  const bytes = Buffer.from(JSON.stringify({ mediaType, artifactType: 'application/x' }))
+  mirror.upstream.addManifest(app, 'latest', bytes, mediaType)
+
+  const { descriptor } = await mirror.repository.manifests.get(tagReference(latest))
+
+  t.same(descriptor, { mediaType, digest: digestOf(bytes), size: bytes.length })
+})
+
+t.test('get() refuses a manifest that calls itself HTML', async t => {
+  const mirror = await startMirror(t)
+  const bytes = Buffer.from(JSON.stringify({ mediaType: 'text/html', x: '<script>' }))
+  mirror.upstream.addManifest(app, 'latest', bytes, 'text/html')
+
+  await t.rejects(mirror.repository.manifests.get(tagReference(latest)), UpstreamError)
 })

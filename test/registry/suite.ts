@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import type { Registry } from '../../lib/registry/registry.ts'
 import { blobSuite } from './suite/blobs.ts'
 import { manifestSuite } from './suite/manifests.ts'
+import { referrerSuite } from './suite/referrers.ts'
 import { tagSuite } from './suite/tags.ts'
 import { uploadSuite } from './suite/uploads.ts'
 
@@ -19,4 +20,5 @@ export function registrySuite(t: Test, { open }: RegistrySuiteOptions): void {
   uploadSuite(t, open)
   manifestSuite(t, open)
   tagSuite(t, open)
+  referrerSuite(t, open)
 }

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { digestOf } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
-import { listRepositories } from '../../lib/storage/catalog.ts'
+import { listRepositories, listUploadPlaces } from '../../lib/storage/catalog.ts'
 import { parseStoragePath } from '../../lib/storage/driver/path.ts'
 import { layout } from '../../lib/storage/layout.ts'
 import { createStores, onEachDriver } from '../support/stores.ts'
@@ -46,3 +46,16 @@ onEachDriver(t, 'listRepositories() rejects with the reason when it is aborted',
 
   await t.rejects(listRepositories(driver, { signal: AbortSignal.abort(reason) }), reason)
 })
+
+onEachDriver(
+  t,
+  'listUploadPlaces() finds whoever has upload sessions, with manifests or without',
+  async (t, driver) => {
+    const { uploads } = createStores(driver)
+    t.same(await listUploadPlaces(driver), [])
+
+    for (const name of ['b/uploads', 'a', 'a/b/c']) await uploads.start(parseRepositoryName(name))
+
+    t.same(await listUploadPlaces(driver), ['a', 'a/b/c', 'b/uploads'])
+  },
+)

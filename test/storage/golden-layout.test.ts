@@ -71,35 +71,46 @@ async function pushManifest(repository: Repository, digest: Digest, tag?: string
   await repository.manifests.put(bytes, mediaType, reference)
 }
 
-t.test('The tree that a push sequence leaves is the one that distribution leaves', async t => {
-  const root = t.testdir({})
-  const driver = await openTestDriver(t, 'filesystem', { root })
-  const registry = createLocalRegistry(createStores(driver), { allowDelete: true })
-  const at = (name: string) => registry.repository(parseRepositoryName(name))
-  const tags = fs
-    .readFileSync('fixtures/distribution-tags.txt', 'utf8')
-    .trim()
-    .split('\n')
-    .map(line => /^(.+):([^: ]+) (.+)$/.exec(line) ?? [])
-  const entries = [...golden.keys()].flatMap(
-    file => /hello\/_manifests\/tags\/latest\/index\/sha256\/(\w+)\//.exec(file)?.[1] ?? [],
-  )
+t.test(
+  'The tree that a push sequence leaves is the one that distribution leaves, and the referrers',
+  async t => {
+    const root = t.testdir({})
+    const driver = await openTestDriver(t, 'filesystem', { root })
+    const registry = createLocalRegistry(createStores(driver), { allowDelete: true })
+    const at = (name: string) => registry.repository(parseRepositoryName(name))
+    const tags = fs
+      .readFileSync('fixtures/distribution-tags.txt', 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => /^(.+):([^: ]+) (.+)$/.exec(line) ?? [])
+    const entries = [...golden.keys()].flatMap(
+      file => /hello\/_manifests\/tags\/latest\/index\/sha256\/(\w+)\//.exec(file)?.[1] ?? [],
+    )
 
-  for (const hex of entries) await pushManifest(at('library/hello'), parseDigest(`sha256:${hex}`), 'latest')
-  for (const [, name = '', tag = '', digest = ''] of tags) {
-    await pushManifest(at(name), parseDigest(digest), tag)
-  }
-  const onlyBlobs = [...golden].filter(([file]) => /\/blobs\/only\/_layers\/sha256\/.*link$/.test(file))
-  for (const [, link] of onlyBlobs) {
-    if (link === mounted)
-      await uploadsOf(at('blobs/only')).mount(mounted, parseRepositoryName('library/hello'))
-    else await pushBlob(at('blobs/only'), parseDigest(link))
-  }
-  const left = await uploadsOf(at('library/hello')).start()
-  await left.append(bodyOf('the first half of a blob, '), 0)
+    for (const hex of entries) await pushManifest(at('library/hello'), parseDigest(`sha256:${hex}`), 'latest')
+    for (const [, name = '', tag = '', digest = ''] of tags) {
+      await pushManifest(at(name), parseDigest(digest), tag)
+    }
+    const onlyBlobs = [...golden].filter(([file]) => /\/blobs\/only\/_layers\/sha256\/.*link$/.test(file))
+    for (const [, link] of onlyBlobs) {
+      if (link === mounted)
+        await uploadsOf(at('blobs/only')).mount(mounted, parseRepositoryName('library/hello'))
+      else await pushBlob(at('blobs/only'), parseDigest(link))
+    }
+    const left = await uploadsOf(at('library/hello')).start()
+    await left.append(bodyOf('the first half of a blob, '), 0)
 
-  const ours = comparable(treeBelow(root))
-  const theirs = comparable(golden)
-  t.same(Object.keys(ours), Object.keys(theirs))
-  t.same(ours, theirs)
-})
+    const tree = [...treeBelow(root)]
+    const isReferrer = ([file]: readonly [string, string]) => file.includes('/_referrers/')
+    const ours = comparable(new Map(tree.filter(file => !isReferrer(file))))
+    const theirs = comparable(golden)
+    t.same(Object.keys(ours), Object.keys(theirs))
+    t.same(ours, theirs)
+    const sbom = tags.find(([, , tag]) => tag === 'sbom')?.[3]
+    t.same(
+      tree.filter(isReferrer).map(([, link]) => link),
+      [sbom],
+      'the one manifest with a subject',
+    )
+  },
+)

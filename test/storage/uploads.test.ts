@@ -259,6 +259,38 @@ onEachDriver(t, 'Upload.complete() takes sha512', async (t, driver) => {
 
 onEachDriver(
   t,
+  'Upload.complete() reads nothing again where start() was told the algorithm',
+  async (t, driver) => {
+    const { reads, driver: watched } = counted(driver)
+    const { uploads, blobs } = createStores(watched)
+    const session = await uploads.start(name, { algorithm: 'sha512' })
+    await session.append(bodyOf('01234'), 0)
+    await session.append(bodyOf('56789'), 5)
+
+    await session.complete(digestOf(bytes, 'sha512'))
+
+    t.same(reads, [])
+    t.same(await blobs.readAll(digestOf(bytes, 'sha512')), bytes)
+  },
+)
+
+onEachDriver(
+  t,
+  'Upload.complete() takes another algorithm than start() was told, and one after a restart',
+  async (t, driver) => {
+    const session = await createStores(driver).uploads.start(name, { algorithm: 'sha512' })
+    await session.append(bodyOf(bytes), 0)
+    const after = createStores(driver)
+    const resumed = await after.uploads.resume(name, session.id)
+
+    t.equal((await resumed.complete(digest)).digest, digest)
+
+    t.same(await after.blobs.readAll(digest), bytes)
+  },
+)
+
+onEachDriver(
+  t,
   'Uploads remembers when a session began, to the second, across restarts',
   async (t, driver) => {
     const clock = new ManualClock(Date.parse('2026-08-18T09:30:00.987Z'))

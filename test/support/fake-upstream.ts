@@ -7,9 +7,10 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { digestOf, type Digest } from '../../lib/oci/digest.ts'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
+import { fakeList, type FakeList, type FakeListBehaviour } from './fake-lists.ts'
 import { Gate } from './gate.ts'
 
-export interface FakeUpstreamBehaviour {
+export interface FakeUpstreamBehaviour extends FakeListBehaviour {
   auth: 'none' | 'basic' | 'bearer'
   /** Who may ask; for bearer it is the token service that wants them. Undefined lets anybody have a token. */
   credentials: { readonly username: string; readonly password: string } | undefined
@@ -120,9 +121,10 @@ export async function startFakeUpstream(t: Owner, options: FakeUpstreamOptions =
     if (!url.pathname.startsWith(`${prefix}/v2/`)) return refuse(res, 404)
     const path = url.pathname.slice(prefix.length + 4)
     const match = /^(.+)\/(blobs|manifests)\/([^/]+)$/.exec(path)
-    const name = match?.[1] ?? ''
+    const name = match?.[1] ?? /^(.+)\/(?:tags|referrers)\/[^/]+$/.exec(path)?.[1] ?? ''
     if (!isAllowed(req, name)) return refuse(res, 401, { 'WWW-Authenticate': challenges(name) })
-    if (match === null) return path === '' ? res.end('{}') : refuse(res, 404)
+    if (path === '') return res.end('{}')
+    if (match === null) return sendList(res, fakeList(url, path, manifests, behaviour))
     if (req.method === 'HEAD' && behaviour.headRefused) return refuse(res, 405)
     if (match[2] === 'manifests') return sendManifest(req, res, `${name}/${match[3]}`)
     const blobKey = `${name}/${match[3]}`
@@ -163,6 +165,12 @@ export async function startFakeUpstream(t: Owner, options: FakeUpstreamOptions =
     bytesSent += found.bytes.length
     if (behaviour.chunked) res.write(found.bytes.subarray(0, 1))
     return res.end(behaviour.chunked ? found.bytes.subarray(1) : found.bytes)
+  }
+
+  function sendList(res: ServerResponse, list: FakeList | undefined): unknown {
+    if (list === undefined) return refuse(res, 404)
+    if (list.link !== undefined) res.setHeader('Link', list.link)
+    return res.setHeader('Content-Type', list.contentType).end(list.body)
   }
 
   async function sendBlob(req: IncomingMessage, res: ServerResponse, key: string): Promise<unknown> {
@@ -305,6 +313,8 @@ const defaults: FakeUpstreamBehaviour = {
   headRefused: false,
   contentDigest: true,
   extraHeaders: {},
+  referrersApi: true,
+  pageSize: undefined,
 }
 
 function basic(credentials: FakeUpstreamBehaviour['credentials']): string {

@@ -12,7 +12,7 @@ import { createApp, type AppSettings } from '../../lib/http/app.ts'
 import { createLogger, type LogLevel } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
-import { createLocalRegistry } from '../../lib/registry/local.ts'
+import { createLocalRegistry, type LocalRegistryOptions } from '../../lib/registry/local.ts'
 import type { Registry } from '../../lib/registry/registry.ts'
 import type { StorageDriver } from '../../lib/storage/driver/driver.ts'
 import { createStores, openTestDriver, type DriverKind } from './stores.ts'
@@ -20,6 +20,8 @@ import { createStores, openTestDriver, type DriverKind } from './stores.ts'
 export interface AppOptions {
   readonly driver?: DriverKind | StorageDriver
   readonly allowDelete?: boolean
+  /** Rules for what is pushed; by default there are none. */
+  readonly rules?: Pick<LocalRegistryOptions, 'manifestRules' | 'tagPolicy'>
   readonly access?: AccessController
   readonly settings?: Partial<AppSettings>
   readonly level?: LogLevel
@@ -46,7 +48,7 @@ export async function startApp(t: Test, options: AppOptions = {}) {
   const { driver: wanted = 'inmemory' } = options
   const driver = typeof wanted === 'string' ? await openTestDriver(t, wanted) : wanted
   const stores = createStores(driver)
-  const local = createLocalRegistry(stores, { allowDelete: options.allowDelete ?? true })
+  const local = createLocalRegistry(stores, { allowDelete: options.allowDelete ?? true, ...options.rules })
   const metrics = createMetrics()
   const logLines: LogLine[] = []
   const app = createApp({

@@ -15,6 +15,7 @@ import { createPullThroughRegistry, type LookupEvent } from '../../lib/proxy/pul
 import { routeAllTo } from '../../lib/proxy/routing.ts'
 import { createLocalRegistry } from '../../lib/registry/local.ts'
 import type { BlobBody } from '../../lib/registry/registry.ts'
+import type { TagPolicy } from '../../lib/registry/tag-policy.ts'
 import type { StorageDriver } from '../../lib/storage/driver/driver.ts'
 import { openDriver } from '../../lib/storage/driver/open.ts'
 import { createMirroredTags } from '../../lib/storage/mirrored-tags.ts'
@@ -25,6 +26,7 @@ import { startFakeUpstream, type FakeUpstreamOptions } from './fake-upstream.ts'
 export interface MirrorOptions extends FakeUpstreamOptions {
   readonly clock?: Clock
   readonly tagTtlMs?: number
+  readonly tagPolicy?: TagPolicy
   /** By what host the upstream goes: `docker.io` adds `library/`. */
   readonly upstreamHost?: string
   readonly wrapDriver?: (driver: StorageDriver) => StorageDriver
@@ -38,6 +40,7 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
     tagTtlMs = 60_000,
     upstreamHost = '127.0.0.1',
     wrapDriver,
+    tagPolicy,
     ...behaviour
   } = options
   const upstream = await startFakeUpstream(t, behaviour)
@@ -58,7 +61,7 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
   const observe = (event: FillEvent | LookupEvent) => void events.push(event)
   const fills = new Fills({ blobs: stores.blobs, clock, logger, observe })
   const mirroredTags = createMirroredTags(driver)
-  const local = createLocalRegistry(stores, { allowDelete: true })
+  const local = createLocalRegistry(stores, { allowDelete: true, ...(tagPolicy && { tagPolicy }) })
   const registry = createPullThroughRegistry({
     local,
     stores,

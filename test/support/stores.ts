@@ -15,6 +15,7 @@ import { openDriver } from '../../lib/storage/driver/open.ts'
 import { layout } from '../../lib/storage/layout.ts'
 import { createLinks } from '../../lib/storage/links.ts'
 import { createManifestStore } from '../../lib/storage/manifest-store.ts'
+import { createReferrerIndex } from '../../lib/storage/referrer-index.ts'
 import { createTagStore } from '../../lib/storage/tag-store.ts'
 import { Uploads } from '../../lib/storage/uploads.ts'
 
@@ -45,11 +46,13 @@ export function createStores(
   const { clock = systemClock, cache = createDescriptorCache(1000) } = options
   const blobs = createBlobStore({ driver, cache })
   const links = createLinks({ driver, cache })
+  const referrers = createReferrerIndex({ driver, blobs })
   return {
     driver,
     blobs,
     links,
-    manifests: createManifestStore({ blobs, links }),
+    manifests: createManifestStore({ blobs, links, referrers }),
+    referrers,
     tags: createTagStore({ driver, concurrency: 4 }),
     uploads: new Uploads({ driver, blobs, links, clock }),
   }

@@ -1,6 +1,6 @@
 // Innermost but one: nothing of an endpoint runs before the access it wants is granted.
 import type { AccessController } from '../../auth/access-controller.ts'
-import type { Middleware } from '../context.ts'
+import { credentialsOf, type Middleware } from '../context.ts'
 
 /** Refuses what has no route, else asks `controller` for what the endpoint wants and runs it. */
 export function authorizeAndHandle(controller: AccessController): Middleware {
@@ -9,8 +9,7 @@ export function authorizeAndHandle(controller: AccessController): Middleware {
     if (match.kind === 'refused') throw match.refuse()
     const wanted = match.access(ctx)
     if (wanted !== 'public') {
-      const { authorization, host } = ctx.req.headers
-      ctx.state.grant = await controller.authorize({ authorization, host }, wanted, { signal })
+      ctx.state.grant = await controller.authorize(credentialsOf(ctx), wanted, { signal })
     }
     await match.handle(ctx)
   }

@@ -3,6 +3,7 @@
 import { UnauthorizedError } from '../../auth/access-controller.ts'
 import type { Logger } from '../../log.ts'
 import { errorCodes, ReferencesUnknownError, RegistryError } from '../../oci/errors.ts'
+import { TagImmutableError } from '../../registry/tag-policy.ts'
 import { UpstreamError } from '../../upstream/errors.ts'
 import type { Context, Middleware } from '../context.ts'
 import { HttpError } from '../http-error.ts'
@@ -18,7 +19,7 @@ export function renderErrors({ logger }: { readonly logger: Logger }): Middlewar
       }
       const shown = err instanceof RegistryError ? err : new RegistryError('UNKNOWN', 'Cannot answer request')
       const status = statusOf(shown)
-      if (status >= 500) logger.error({ err }, 'cannot answer request')
+      if (status >= 500 && !(shown instanceof HttpError)) logger.error({ err }, 'cannot answer request')
       if (ctx.headerSent) {
         ctx.res.destroy()
         return
@@ -29,13 +30,25 @@ export function renderErrors({ logger }: { readonly logger: Logger }): Middlewar
 }
 
 function render(ctx: Context, err: RegistryError, status: number): void {
+  if (ctx.res.hasHeader('ETag')) for (const name of ofContent) ctx.remove(name)
   ctx.set(headersOf(err))
   ctx.set('Content-Type', 'application/json')
   ctx.status = status
   ctx.body = `${JSON.stringify({ errors: itemsOf(err) })}\n`
 }
 
+/** An answer that was begun has set these already: an error must not be taken, or kept by a cache, for the content. */
+const ofContent = [
+  'Accept-Ranges',
+  'Cache-Control',
+  'Content-Length',
+  'Content-Range',
+  'Docker-Content-Digest',
+  'ETag',
+]
+
 function statusOf(err: RegistryError): number {
+  if (err instanceof TagImmutableError) return 409
   return err instanceof HttpError ? err.status : errorCodes[err.code].status
 }
 

@@ -18,6 +18,7 @@ export function requestContext({
 }): Middleware {
   const signals = new ConnectionSignals()
   return (ctx, next) => {
+    ctx.req.url = originForm(ctx.req.url ?? '/')
     const given = ctx.req.headers['x-request-id']
     const id = typeof given === 'string' && saneId.test(given) ? given : randomUUID()
     const match = router.match(ctx.method, ctx.path)
@@ -29,4 +30,14 @@ export function requestContext({
     })
     return logContext.run({ requestId: id }, next)
   }
+}
+
+/**
+ * A request target without scheme and host, which proxies are sent and nobody else needs. Koa's own parser would throw
+ * at a host that is none, before there is anybody to answer with an error. Source: RFC 9112, 3.2.
+ */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target
+  const rest = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
+  return rest.startsWith('/') ? rest : `/${rest}`
 }

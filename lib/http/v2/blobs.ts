@@ -2,6 +2,7 @@
 import { parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Registry } from '../../registry/registry.ts'
+import { deleteBlobDescription, getBlobDescription } from '../api/blobs.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
 import { createBlobSender, sendBlobHead } from '../send-blob.ts'
@@ -32,7 +33,14 @@ export function blobEndpoints({ registry }: { readonly registry: Registry }): re
 
   const path = '/v2/*name/blobs/:digest'
   return [
-    { name: 'blob', method: 'GET', path, access: access.pull, handle: get },
-    { name: 'blob', method: 'DELETE', path, access: access.remove, handle: remove },
+    { name: 'blob', method: 'GET', path, describe: getBlobDescription, access: access.pull, handle: get },
+    {
+      name: 'blob',
+      method: 'DELETE',
+      path,
+      describe: deleteBlobDescription,
+      access: access.remove,
+      handle: remove,
+    },
   ]
 }

@@ -1,5 +1,6 @@
 // /v2/_catalog: distribution's list of repositories, which the OCI specification leaves out.
 import type { Registry } from '../../registry/registry.ts'
+import { catalogDescription } from '../api/catalog.ts'
 import { answerJson, type Context } from '../context.ts'
 import type { RegistryEndpoint } from '../endpoint.ts'
 import { invalidPageSize, parsePage, setNextPage } from '../paging.ts'
@@ -26,6 +27,7 @@ export function catalogEndpoints({ registry, maxEntries }: CatalogDeps): readonl
       name: 'catalog',
       method: 'GET',
       path: '/v2/_catalog',
+      describe: catalogDescription,
       access: () => [{ type: 'registry', name: 'catalog', action: '*' }],
       handle: list,
     },

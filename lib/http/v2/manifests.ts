@@ -4,13 +4,19 @@ import type { IncomingMessage } from 'node:http'
 import type { CallOptions, Descriptor } from '../../oci/descriptor.ts'
 import { ManifestUnknownError, RegistryError } from '../../oci/errors.ts'
 import { maxManifestBytes } from '../../oci/manifest.ts'
-import { isTag, parseReference, type Reference } from '../../oci/reference.ts'
+import { isTag, parseReference, parseTag, type Reference, type Tag } from '../../oci/reference.ts'
 import type { Registry } from '../../registry/registry.ts'
 import { batches, sizeOf } from '../../streams/batches.ts'
-import { entityTag, isKnownToClient } from '../conditional.ts'
+import {
+  deleteManifestDescription,
+  getManifestDescription,
+  putManifestDescription,
+} from '../api/manifests.ts'
+import { entityTag, isNotModified } from '../conditional.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
 import { HttpError } from '../http-error.ts'
+import { warnIfStale } from '../staleness.ts'
 import type { UrlBuilder } from '../url-builder.ts'
 
 export interface ManifestDeps {
@@ -34,12 +40,17 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
 
   async function put(ctx: Context, { name, argument }: Params): Promise<void> {
     const reference = parseReference(argument)
+    const tags = wantedTags(ctx)
     const { signal } = ctx.state
     const bytes = await readManifest(ctx.req, { signal })
     const { manifests } = registry.repository(name)
-    const { digest } = await manifests.put(bytes, ctx.get('Content-Type'), reference, { signal })
+    const options = { signal, tags }
+    const { digest, subject } = await manifests.put(bytes, ctx.get('Content-Type'), reference, options)
     answerEmpty(ctx, 201)
     ctx.set({ Location: urls.manifest(ctx.req, name, digest), 'Docker-Content-Digest': digest })
+    // distribution-spec end-7: tells the client that it need not keep a list of referrers itself.
+    if (subject !== undefined) ctx.set('OCI-Subject', subject)
+    if (tags.length > 0) ctx.set('OCI-Tag', [...tags])
   }
 
   async function remove(ctx: Context, params: Params): Promise<void> {
@@ -56,9 +67,30 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
 
   const path = '/v2/*name/manifests/:reference'
   return [
-    { name: 'manifest', method: 'GET', path, access: access.pull, handle: get },
-    { name: 'manifest', method: 'PUT', path, access: access.push, handle: put },
-    { name: 'manifest', method: 'DELETE', path, access: access.remove, handle: remove },
+    {
+      name: 'manifest',
+      method: 'GET',
+      path,
+      describe: getManifestDescription,
+      access: access.pull,
+      handle: get,
+    },
+    {
+      name: 'manifest',
+      method: 'PUT',
+      path,
+      describe: putManifestDescription,
+      access: access.push,
+      handle: put,
+    },
+    {
+      name: 'manifest',
+      method: 'DELETE',
+      path,
+      describe: deleteManifestDescription,
+      access: access.remove,
+      handle: remove,
+    },
   ]
 }
 
@@ -68,15 +100,14 @@ function setManifestHeaders(
   { digest, mediaType, size }: Descriptor,
   stale: string | undefined,
 ): boolean {
-  const known = isKnownToClient(ctx, digest)
+  const known = isNotModified(ctx, digest)
   if (known) answerEmpty(ctx, 304)
   else {
     ctx.status = 200
     ctx.set({ 'Content-Type': mediaType, 'Content-Length': String(size) })
   }
   ctx.set({ 'Docker-Content-Digest': digest, ETag: entityTag(digest) })
-  // RFC 7234, 5.5.1: 110 is "Response is Stale".
-  if (stale !== undefined) ctx.set('Warning', `110 - "stale: ${stale}"`)
+  warnIfStale(ctx, { stale })
   return !known
 }
 
@@ -85,6 +116,22 @@ function parseExisting({ name, argument }: Params): Reference {
   if (!argument.includes(':') && !isTag(argument)) throw new ManifestUnknownError(name, argument)
   return parseReference(argument)
 }
+
+/** What `tag` parameters name, each once. Source: distribution-spec end-7b. */
+function wantedTags({ query }: Context): readonly Tag[] {
+  const { tag: values = [] } = query
+  const tags = new Set((typeof values === 'string' ? [values] : values).map(parseTag))
+  if (tags.size > maxTags) {
+    throw new HttpError('TAG_INVALID', `Cannot set ${tags.size} tags at once`, {
+      status: 414,
+      detail: `more than ${maxTags} tags at once`,
+    })
+  }
+  return [...tags]
+}
+
+/** In one request; the specification wants ten at least. */
+const maxTags = 64
 
 async function readManifest(req: IncomingMessage, options: CallOptions): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > maxManifestBytes) throw tooLarge()

@@ -1,8 +1,10 @@
 // /v2/<name>/tags/list: distribution-spec end-8.
 import type { Registry } from '../../registry/registry.ts'
+import { tagsDescription } from '../api/tags.ts'
 import { answerJson, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
 import { parsePage, setNextPage } from '../paging.ts'
+import { warnIfStale } from '../staleness.ts'
 
 export interface TagDeps {
   readonly registry: Registry
@@ -15,9 +17,19 @@ export function tagEndpoints({ registry, maxTags }: TagDeps): readonly Repositor
     const { limit, after } = parsePage(ctx)
     const page = { limit: limit === undefined ? undefined : Math.min(limit, maxTags), after }
     const tags = await registry.repository(name).tags.list(page, { signal: ctx.state.signal })
+    warnIfStale(ctx, tags)
     setNextPage(ctx, tags)
     answerJson(ctx, { name, tags: tags.items })
   }
 
-  return [{ name: 'tags', method: 'GET', path: '/v2/*name/tags/list', access: access.pull, handle: list }]
+  return [
+    {
+      name: 'tags',
+      method: 'GET',
+      path: '/v2/*name/tags/list',
+      describe: tagsDescription,
+      access: access.pull,
+      handle: list,
+    },
+  ]
 }

@@ -2,15 +2,29 @@
 // Every answer about a session carries its Location with a fresh state, its Range and its id; that is how clients
 // find their way back after a broken connection.
 import type { IncomingMessage } from 'node:http'
+import type { Access, AccessController } from '../../auth/access-controller.ts'
 import type { Logger } from '../../log.ts'
 import { formatUploadRange, parseUploadRange } from '../../oci/byte-range.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { isDigest, parseDigest } from '../../oci/digest.ts'
+import {
+  algorithmOf,
+  isDigest,
+  isDigestAlgorithm,
+  parseDigest,
+  type DigestAlgorithm,
+} from '../../oci/digest.ts'
 import { RegistryError, SizeMismatchError } from '../../oci/errors.ts'
 import { isRepositoryName, type RepositoryName } from '../../oci/repository-name.ts'
 import { parseUploadId } from '../../oci/upload-id.ts'
 import type { Registry, UploadService, UploadSession } from '../../registry/registry.ts'
-import { answerEmpty, queryValue, type Context } from '../context.ts'
+import {
+  appendUploadDescription,
+  cancelUploadDescription,
+  completeUploadDescription,
+  startUploadDescription,
+  uploadStatusDescription,
+} from '../api/uploads.ts'
+import { answerEmpty, credentialsOf, queryValue, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint, type Wanted } from '../endpoint.ts'
 import { HttpError } from '../http-error.ts'
 import type { UrlBuilder } from '../url-builder.ts'
@@ -20,6 +34,8 @@ export interface UploadDeps {
   readonly registry: Registry
   readonly urls: UrlBuilder
   readonly uploadState: UploadStateTokens
+  /** Says whether a blob may be mounted from another repository. */
+  readonly access: AccessController
   readonly logger: Logger
 }
 
@@ -30,11 +46,12 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
   async function start(ctx: Context, { name }: Params): Promise<void> {
     const uploads = uploadsOf(name)
     const { signal } = ctx.state
-    const mounted = await tryMount(ctx, uploads)
+    const mounted = await tryMount(ctx, name, uploads)
     if (mounted !== undefined) return created(ctx, name, mounted)
     const digestText = queryValue(ctx, 'digest')
     const digest = digestText === undefined ? undefined : parseDigest(digestText)
-    const session = await uploads.start({ signal })
+    const algorithm = digest === undefined ? wantedAlgorithm(ctx) : algorithmOf(digest)
+    const session = await uploads.start({ signal, algorithm })
     if (digest === undefined) return describe(ctx, name, session, 202)
     try {
       await session.append(ctx.req, 0, { signal, sizeBytes: contentLength(ctx.req) })
@@ -106,14 +123,22 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
     }
   }
 
-  /** Any failure to mount means an ordinary upload: the client has the bytes. */
-  async function tryMount(ctx: Context, uploads: UploadService): Promise<Descriptor | undefined> {
+  /**
+   * Any failure to mount means an ordinary upload: the client has the bytes. So does a repository that the client may
+   * not read, whether it has the blob or not. Without `from` the blob is looked for in this repository alone.
+   */
+  async function tryMount(
+    ctx: Context,
+    name: RepositoryName,
+    uploads: UploadService,
+  ): Promise<Descriptor | undefined> {
     const digest = queryValue(ctx, 'mount')
-    const from = queryValue(ctx, 'from')
-    if (digest === undefined || from === undefined || !isDigest(digest) || !isRepositoryName(from))
-      return undefined
+    const from = queryValue(ctx, 'from') ?? name
+    if (digest === undefined || !isDigest(digest) || !isRepositoryName(from)) return undefined
+    const { signal } = ctx.state
     try {
-      return await uploads.mount(digest, from, { signal: ctx.state.signal })
+      if (from !== name) await deps.access.authorize(credentialsOf(ctx), [pullFrom(from)], { signal })
+      return await uploads.mount(digest, from, { signal })
     } catch (err) {
       if (!(err instanceof RegistryError)) logger.warn({ err }, 'cannot mount blob, taking an upload instead')
       return undefined
@@ -150,19 +175,74 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
   const sessions = '/v2/*name/blobs/uploads/'
   const path = '/v2/*name/blobs/uploads/:id'
   return [
-    { name: 'blob-upload', method: 'POST', path: sessions, access: startAccess, handle: start },
-    { name: 'blob-upload-chunk', method: 'GET', path, access: access.pull, handle: status },
-    { name: 'blob-upload-chunk', method: 'PATCH', path, access: access.push, handle: append },
-    { name: 'blob-upload-chunk', method: 'PUT', path, access: access.push, handle: complete },
-    { name: 'blob-upload-chunk', method: 'DELETE', path, access: access.remove, handle: cancel },
+    {
+      name: 'blob-upload',
+      method: 'POST',
+      path: sessions,
+      describe: startUploadDescription,
+      access: startAccess,
+      handle: start,
+    },
+    {
+      name: 'blob-upload-chunk',
+      method: 'GET',
+      path,
+      describe: uploadStatusDescription,
+      access: access.pull,
+      handle: status,
+    },
+    {
+      name: 'blob-upload-chunk',
+      method: 'PATCH',
+      path,
+      describe: appendUploadDescription,
+      access: access.push,
+      handle: append,
+    },
+    {
+      name: 'blob-upload-chunk',
+      method: 'PUT',
+      path,
+      describe: completeUploadDescription,
+      access: access.push,
+      handle: complete,
+    },
+    {
+      name: 'blob-upload-chunk',
+      method: 'DELETE',
+      path,
+      describe: cancelUploadDescription,
+      access: access.remove,
+      handle: cancel,
+    },
   ]
 }
 
-/** Mounting also reads from the other repository. */
+/**
+ * Mounting also reads from the other repository. Who brings no credentials is asked for such as suffice for both;
+ * credentials that suffice for the push alone are good for an upload, see tryMount().
+ */
 function startAccess(ctx: Context, params: Params): Wanted {
   const from = queryValue(ctx, 'from')
   const own = access.push(ctx, params)
-  return from === undefined ? own : [...own, { type: 'repository', name: from, action: 'pull' }]
+  return from === undefined || credentialsOf(ctx).authorization !== undefined ? own : [...own, pullFrom(from)]
+}
+
+function pullFrom(name: string): Access {
+  return { type: 'repository', name, action: 'pull' }
+}
+
+/** What the session's digest will be computed with. Source: distribution-spec end-4a, `digest-algorithm`. */
+function wantedAlgorithm(ctx: Context): DigestAlgorithm | undefined {
+  const text = queryValue(ctx, 'digest-algorithm')
+  if (text === undefined || isDigestAlgorithm(text)) return text
+  throw new RegistryError(
+    'DIGEST_INVALID',
+    `Cannot start upload: unsupported algorithm "${text.slice(0, 80)}"`,
+    {
+      detail: 'unsupported digest algorithm',
+    },
+  )
 }
 
 /** Where the body belongs and how long it is, as far as the headers tell. RANGE_INVALID, SizeMismatchError. */

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { digestOf } from '../../../lib/oci/digest.ts'
 import { DigestMismatchError, ManifestUnknownError, ReferencesUnknownError } from '../../../lib/oci/errors.ts'
 import { mediaTypes } from '../../../lib/oci/media-types.ts'
-import { digestReference } from '../../../lib/oci/reference.ts'
+import { digestReference, parseTag } from '../../../lib/oci/reference.ts'
 import {
   app,
   indexOver,
@@ -112,6 +112,55 @@ export function manifestSuite(t: Test, open: Open): void {
       t.equal((await manifests.get(tagged('latest'))).descriptor.mediaType, mediaTypes.ociManifest)
     },
   )
+
+  void t.test('ManifestService.put() takes any type that names itself, whatever it refers to', async t => {
+    const { manifests } = (await open(t)).repository(app)
+    for (const mediaType of ['application/vnd.oci.artifact.manifest.v1+json', 'application/vnd.example']) {
+      const bytes = json({
+        mediaType,
+        blobs: [missing('blob')],
+        manifests: [missing('manifest')],
+        config: 'none',
+      })
+
+      const descriptor = await manifests.put(bytes, mediaType, tagged('artifact'))
+
+      t.same(descriptor, { mediaType, digest: digestOf(bytes), size: bytes.length })
+      for (const reference of [tagged('artifact'), digestReference(descriptor.digest)]) {
+        t.same(await manifests.get(reference), { descriptor, bytes })
+      }
+    }
+  })
+
+  void t.test('ManifestService.put() sets several tags at once', async t => {
+    const repository = (await open(t)).repository(app)
+    const before = await pushManifest(repository, 'two', 'before')
+    const bytes = manifestOver([], 'several')
+    const digest = digestOf(bytes)
+    const tags = [parseTag('two'), parseTag('three'), parseTag('two')]
+
+    await repository.manifests.put(bytes, mediaTypes.ociManifest, digestReference(digest), { tags })
+    await repository.manifests.put(bytes, mediaTypes.ociManifest, tagged('one'), { tags: [parseTag('four')] })
+
+    t.same((await repository.tags.list({})).items, ['four', 'one', 'three', 'two'])
+    for (const tag of ['one', 'two', 'three', 'four']) {
+      t.equal((await repository.manifests.get(tagged(tag))).descriptor.digest, digest, tag)
+    }
+    t.equal((await repository.manifests.get(digestReference(before.digest))).descriptor.digest, before.digest)
+  })
+
+  void t.test('ManifestService.put() sets no tag where the manifest is refused', async t => {
+    const repository = (await open(t)).repository(app)
+    await pushManifest(repository, 'other')
+    const bytes = manifestOver([missing('config')])
+
+    await t.rejects(
+      repository.manifests.put(bytes, mediaTypes.ociManifest, tagged('one'), { tags: [parseTag('two')] }),
+      ReferencesUnknownError,
+    )
+
+    t.same((await repository.tags.list({})).items, ['other'])
+  })
 
   void t.test('ManifestService.put() by digest wants that digest', async t => {
     const { manifests } = (await open(t)).repository(app)

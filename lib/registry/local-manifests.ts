@@ -1,0 +1,82 @@
+// Manifests of a repository of this process's stores: what is accepted, and that a manifest and its tags change
+// together.
+import type { CallOptions } from '../oci/descriptor.ts'
+import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts'
+import { DigestMismatchError, ManifestUnknownError, RegistryError } from '../oci/errors.ts'
+import { parseManifest, type Manifest, type ManifestContent } from '../oci/manifest.ts'
+import { formatReference, type Reference } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
+import type { Stores } from './local.ts'
+import type { ManifestRules } from './manifest-rules.ts'
+import type { ManifestService } from './registry.ts'
+import type { TagGuard } from './tag-guard.ts'
+
+export interface LocalManifestsDeps {
+  readonly stores: Pick<Stores, 'manifests' | 'tags'>
+  readonly rules: ManifestRules
+  readonly guard: TagGuard
+  readonly allowDelete: boolean
+}
+
+export function localManifests(
+  { stores, rules, guard, allowDelete }: LocalManifestsDeps,
+  name: RepositoryName,
+): ManifestService {
+  const { manifests, tags } = stores
+
+  async function get(reference: Reference, opts?: CallOptions): Promise<Manifest> {
+    const digest =
+      reference.kind === 'digest' ? reference.digest : await tags.resolve(name, reference.tag, opts)
+    const manifest = digest === undefined ? undefined : await manifests.get(name, digest, opts)
+    if (manifest === undefined) throw new ManifestUnknownError(name, formatReference(reference))
+    return manifest
+  }
+
+  return {
+    get,
+    async stat(reference, opts) {
+      return (await get(reference, opts)).descriptor
+    },
+    async put(bytes, contentType, reference, { tags: more = [], ...opts } = {}) {
+      const digest = reference.kind === 'digest' ? verified(bytes, reference.digest) : digestOf(bytes)
+      const content = parseAccepted(bytes, contentType)
+      await manifests.checkReferences(name, rules.check(content), opts)
+      const wanted = [...(reference.kind === 'tag' ? [reference.tag] : []), ...more]
+      const store = async () => {
+        await manifests.store(name, bytes, digest, opts)
+        for (const tag of new Set(wanted)) await tags.set(name, tag, digest, opts)
+      }
+      await guard.change(name, wanted, digest, () => manifests.exclusively(name, digest, store, opts), opts)
+      const { mediaType, subject } = content
+      const stored = { mediaType, digest, size: bytes.length }
+      return subject === undefined ? stored : { ...stored, subject: subject.digest }
+    },
+    ...(allowDelete && {
+      async remove(digest: Digest, opts?: CallOptions) {
+        const work = async () => {
+          if (!(await manifests.holds(name, digest, opts))) throw new ManifestUnknownError(name, digest)
+          const pointing = await tags.pointingTo(name, digest, opts)
+          guard.checkRemoval(name, pointing, digest)
+          for (const tag of pointing) await tags.remove(name, tag, { ...opts, meaning: digest })
+          await manifests.remove(name, digest, opts)
+        }
+        await manifests.exclusively(name, digest, work, opts)
+      },
+    }),
+  }
+}
+
+/** No media type is stored, so that the one announced must be the one that the bytes will be read as later. */
+function parseAccepted(bytes: Buffer, contentType: string): ManifestContent {
+  const content = parseManifest(bytes, contentType)
+  const { mediaType } = parseManifest(bytes)
+  if (mediaType === content.mediaType) return content
+  const detail = `mediaType is missing: it would be read as "${mediaType}", not "${content.mediaType}"`
+  throw new RegistryError('MANIFEST_INVALID', `Cannot accept manifest: ${detail}`, { detail })
+}
+
+function verified(bytes: Buffer, expected: Digest): Digest {
+  const found = digestOf(bytes, algorithmOf(expected))
+  if (found !== expected) throw new DigestMismatchError(expected, found)
+  return expected
+}

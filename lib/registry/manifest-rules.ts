@@ -1,0 +1,95 @@
+// What a pushed manifest must satisfy beyond being well-formed: where its layers may be fetched from, and which children
+// of an index must be there before it. Source: distribution's configuration, `validation`.
+import type { ManifestEntry } from '../oci/descriptor.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { ManifestContent } from '../oci/manifest.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+
+/** What is checked; `disabled` leaves out both parts. */
+export interface Validation {
+  readonly disabled: boolean
+  readonly manifests: {
+    /** Patterns, compiled with the `u` flag, for the URLs of layers. Where there are none at all, no URL is allowed. */
+    readonly urls: { readonly allow: readonly string[]; readonly deny: readonly string[] }
+    readonly indexes: {
+      /** Which children must exist: all, none, or those for a platform of the list; an empty list means all. */
+      readonly platforms: 'all' | 'none' | 'list'
+      readonly platformlist: readonly { readonly architecture: string; readonly os: string }[]
+    }
+  }
+}
+
+export interface ManifestRules {
+  /**
+   * Throws RegistryError MANIFEST_INVALID for a URL that is not allowed. Returns the content without the children that
+   * need not exist.
+   */
+  check(content: ManifestContent): ManifestContent
+}
+
+/** Allows what is well-formed, and wants every child. */
+export const noManifestRules: ManifestRules = { check: content => content }
+
+export function createManifestRules({ disabled, manifests: { urls, indexes } }: Validation): ManifestRules {
+  const isAllowed = disabled ? () => true : urlFilter(urls.allow.map(compile), urls.deny.map(compile))
+  const mustExist = disabled ? () => false : childFilter(indexes)
+  return {
+    check(content) {
+      if (!content.isKnownType) return content
+      for (const entry of content.blobs) checkUrls(entry, isAllowed)
+      return { ...content, manifests: content.manifests.filter(mustExist) }
+    },
+  }
+}
+
+function urlFilter(allow: readonly RegExp[], deny: readonly RegExp[]): (url: string) => boolean {
+  const isListed = allow.length === 0 && deny.length > 0 ? () => true : matches(allow)
+  const isDenied = matches(deny)
+  return url => isListed(url) && !isDenied(url)
+}
+
+function matches(patterns: readonly RegExp[]): (text: string) => boolean {
+  return text => patterns.some(pattern => pattern.test(text))
+}
+
+/** Only of types whose URLs clients follow: elsewhere they are a remark. */
+function checkUrls(
+  { mediaType, digest, urls = [] }: ManifestEntry,
+  isAllowed: (url: string) => boolean,
+): void {
+  if (mediaType !== mediaTypes.dockerForeignLayer && !mediaType.startsWith(ociLayerPrefix)) return
+  if (mediaType === mediaTypes.dockerForeignLayer && urls.length === 0) {
+    throw invalid(`missing URL on layer ${digest}`)
+  }
+  for (const url of urls) {
+    if (!isPlainHttp(url) || !isAllowed(url))
+      throw invalid(`invalid URL on layer ${digest}: "${url.slice(0, 500)}"`)
+  }
+}
+
+const ociLayerPrefix = 'application/vnd.oci.image.layer.'
+
+function isPlainHttp(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hash } = new URL(text)
+  return (protocol === 'http:' || protocol === 'https:') && hash === ''
+}
+
+/** A child that tells no platform, as attestations do, is for none. */
+function childFilter({
+  platforms,
+  platformlist,
+}: Validation['manifests']['indexes']): (child: ManifestEntry) => boolean {
+  if (platforms === 'none') return () => false
+  if (platforms === 'all' || platformlist.length === 0) return () => true
+  return ({ platform }) =>
+    platformlist.some(({ architecture, os }) => architecture === platform?.architecture && os === platform.os)
+}
+
+function compile(pattern: string): RegExp {
+  return new RegExp(pattern, 'u')
+}
+
+function invalid(detail: string): RegistryError {
+  return new RegistryError('MANIFEST_INVALID', `Cannot accept manifest: ${detail}`, { detail })
+}
