@@ -203,7 +203,7 @@ t.test('stop() does not cut an answer that a slow client is still reading', asyn
   const root = t.testdir({})
   const config = configOf(
     '{addr: "127.0.0.1:0", draintimeout: 30s}',
-    `{filesystem: {rootdirectory: "${root}"}}`,
+    `filesystem: {rootdirectory: "${root}"}`,
   )
   const { url, port, stop, messages } = await start(t, config)
   const size = 24 * 1024 * 1024

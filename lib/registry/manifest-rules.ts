@@ -9,7 +9,7 @@ import { mediaTypes } from '../oci/media-types.ts'
 export interface Validation {
   readonly disabled: boolean
   readonly manifests: {
-    /** Patterns, compiled with the `u` flag, for the URLs of layers. Where there are none at all, no URL is allowed. */
+    /** Patterns, compiled with the `u` flag, for the URLs of layers. Without `allow`, what is not denied is allowed. */
     readonly urls: { readonly allow: readonly string[]; readonly deny: readonly string[] }
     readonly indexes: {
       /** Which children must exist: all, none, or those for a platform of the list; an empty list means all. */
@@ -43,7 +43,7 @@ export function createManifestRules({ disabled, manifests: { urls, indexes } }: 
 }
 
 function urlFilter(allow: readonly RegExp[], deny: readonly RegExp[]): (url: string) => boolean {
-  const isListed = allow.length === 0 && deny.length > 0 ? () => true : matches(allow)
+  const isListed = allow.length === 0 ? () => true : matches(allow)
   const isDenied = matches(deny)
   return url => isListed(url) && !isDenied(url)
 }

@@ -67,9 +67,9 @@ export function parseTags(page: unknown): readonly Tag[] | undefined {
 }
 
 /** Where the next page is, if there is one. */
-function nextPage(answer: HttpAnswer, asked: URL): URL | 'elsewhere' | undefined {
+export function nextPage(answer: HttpAnswer, asked: URL): URL | 'elsewhere' | undefined {
   for (const line of answer.headerLines('link')) {
-    for (const [, target = '', parameters = ''] of line.matchAll(/<([^>]*)>([^<]*)/g)) {
+    for (const [, target = '', parameters = ''] of line.matchAll(/<([^<>]*)>([^<]*)/g)) {
       const [, quoted, token] = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i.exec(parameters) ?? []
       if (!(quoted ?? token ?? '').toLowerCase().split(/\s+/).includes('next')) continue
       const next = URL.canParse(target, asked.href) ? new URL(target, asked) : undefined

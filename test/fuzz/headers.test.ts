@@ -14,8 +14,9 @@ import { parseContentRange, parseRange, parseUploadRange } from '../../lib/oci/b
 import { parseDigest } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { parseUploadId } from '../../lib/oci/upload-id.ts'
-import { parseRetryAfter } from '../../lib/upstream/answer.ts'
+import { parseRetryAfter, type HttpAnswer } from '../../lib/upstream/answer.ts'
 import { parseChallenges } from '../../lib/upstream/challenge.ts'
+import { nextPage } from '../../lib/upstream/listing.ts'
 import { fuzz } from '../support/random-inputs.ts'
 
 const digest = parseDigest(`sha256:${'0123456789abcdef'.repeat(4)}`)
@@ -176,6 +177,23 @@ fuzz(t, 'parseRetryAfter()', {
     const ms = parseRetryAfter(header, 1_000_000)
 
     assert.ok(ms === undefined || (Number.isFinite(ms) && ms >= 0))
+  },
+})
+
+const asked = new URL('https://hub.example/v2/team/app/tags/list?n=2')
+
+fuzz(t, 'nextPage()', {
+  make: random =>
+    random.text([
+      '</v2/team/app/tags/list?n=2&last=b>; rel="next"',
+      '<https://hub.example/x>; rel=prev, <?last=%2F>; rel="last next"',
+      '<'.repeat(8_000),
+    ]),
+  call(header) {
+    const answer: Pick<HttpAnswer, 'headerLines'> = { headerLines: () => [header, header] }
+    const next = nextPage(answer as HttpAnswer, asked)
+
+    assert.ok(next === undefined || next === 'elsewhere' || next.origin === asked.origin)
   },
 })
 

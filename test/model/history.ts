@@ -48,7 +48,7 @@ export class History {
       source =>
         source.value === value &&
         source.sent < answered &&
-        (source.ifValue === undefined || this.#mayHaveFound(register, source, source.ifValue)) &&
+        this.#mayHaveTakenPlace(source, changes, sent) &&
         !changes.some(
           other =>
             other !== source && source.answered < other.sent && other.answered < sent && undoes(other, value),
@@ -56,9 +56,29 @@ export class History {
     )
   }
 
-  /** Whether a conditional change may have met its condition: somebody set that value before it was over. */
-  #mayHaveFound(register: string, change: Change, value: Value): boolean {
-    return this.#of(register).some(one => one.value === value && one.sent < change.answered)
+  /**
+   * Whether a conditional change may have met its condition and be what a later read, sent at `before`, has found: some
+   * change set the value it asks for, and every other value that was certainly set by then may have come before that
+   * one, or have been taken away by somebody else.
+   */
+  #mayHaveTakenPlace(change: Change, changes: readonly Change[], before: number): boolean {
+    const { ifValue } = change
+    if (ifValue === undefined) return true
+    const rivals = changes.filter(
+      one => one.value !== ifValue && one.value !== change.value && one.answered < before,
+    )
+    return changes.some(
+      setter =>
+        setter.value === ifValue &&
+        setter.sent < change.answered &&
+        rivals.every(
+          rival =>
+            rival.sent < setter.answered ||
+            changes.some(
+              other => other !== change && rival.sent < other.answered && undoes(other, rival.value),
+            ),
+        ),
+    )
   }
 
   #of(register: string): Change[] {

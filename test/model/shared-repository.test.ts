@@ -8,7 +8,7 @@ import { History, type Span, type Value } from './history.ts'
 import type { RegistryClient } from './registry-client.ts'
 import type { Outcome, Step } from './repository-model.ts'
 import { parameters, withRegistry } from './start-registry.ts'
-import { anyStep } from './steps.ts'
+import { anyHotStep, anyStep } from './steps.ts'
 import { at, blobs, manifests, subjects, tags, type WorldManifest } from './world.ts'
 
 type Look = { readonly do: 'look at tags' } | { readonly do: 'look at referrers'; readonly subject: number }
@@ -20,20 +20,22 @@ const anyLook: fc.Arbitrary<Look> = fc.oneof(
   fc.record({ do: fc.constant('look at tags' as const) }),
   fc.record({ do: fc.constant('look at referrers' as const), subject: fc.nat(subjects.length - 1) }),
 )
-const anyProgram = fc.array(
-  fc.oneof({ weight: 5, arbitrary: anyStep([base]) }, { weight: 2, arbitrary: anyLook }),
-  { maxLength: 12, size: 'max' },
-)
-const anyRounds = fc.array(fc.array(anyProgram, { minLength: 2, maxLength: 8, size: 'max' }), {
-  minLength: 1,
-  maxLength: 3,
+const anyCase = fc.boolean().chain(isHot => {
+  const step = isHot ? anyHotStep : anyStep([base])
+  const program = fc.array(fc.oneof({ weight: 5, arbitrary: step }, { weight: 2, arbitrary: anyLook }), {
+    maxLength: 12,
+    size: 'max',
+  })
+  const round = fc.array(program, { minLength: 2, maxLength: 8, size: 'max' })
+  const rounds = fc.array(round, { minLength: 1, maxLength: 3 })
+  return fc.record({ rounds, isFull: isHot ? fc.constant(true) : fc.boolean() })
 })
 
 for (const kind of driverKinds) {
   t.test(`what clients see of a repository they share is explained by what they did (${kind})`, async t => {
     const root = t.testdir({})
     let run = 0
-    const property = fc.asyncProperty(anyRounds, fc.boolean(), (rounds, isFull) =>
+    const property = fc.asyncProperty(anyCase, ({ rounds, isFull }) =>
       withRegistry(kind, `${root}/${++run}`, async registry => {
         const observer = new Observer(registry)
         for (const blob of blobs.keys()) {

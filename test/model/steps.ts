@@ -42,3 +42,20 @@ export function anyStep(sources: readonly string[]): fc.Arbitrary<Step> {
     { weight: 1, arbitrary: fc.record({ do: fc.constant('delete tag' as const), tag: anyTag }) },
   )
 }
+
+/** Steps that all turn around one tag and three manifests, where all that manifests need is there. */
+export const anyHotStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('push manifest' as const),
+      manifest: fc.nat(2),
+      tag: fc.constant(0),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('delete manifest' as const), manifest: fc.nat(2) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('delete tag' as const), tag: fc.constant(0) }) },
+)

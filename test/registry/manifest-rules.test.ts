@@ -38,7 +38,7 @@ t.test('ManifestRules.check() refuses URLs of layers that are not allowed', asyn
     url: string,
     isAllowed: boolean,
   ])[] = [
-    ['nothing is allowed by default', {}, at, false],
+    ['everything is allowed by default', {}, at, true],
     ['allowed', { allow: ['^https://layers\\.example/'] }, at, true],
     ['not among the allowed', { allow: ['^https://other/'] }, at, false],
     ['the second that is allowed', { allow: ['^https://other/', 'layers'] }, at, true],

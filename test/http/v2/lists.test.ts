@@ -11,6 +11,7 @@ t.test('GET tags/list refuses a malformed n and unknown repositories', async t =
     ['x', { n: 'x' }],
     ['1.5', { n: '1.5' }],
     ['1e3', { n: '1e3' }],
+    ['1&n=2', { n: '1,2' }],
   ]
   for (const [n, detail] of table) {
     const res = await fetch(`${url}/v2/foo/tags/list?n=${n}`)
