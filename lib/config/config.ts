@@ -73,7 +73,7 @@ export interface HttpConfig {
   readonly secret: string | undefined
   /** Whether Location headers leave out scheme and host. */
   readonly relativeurls: boolean
-  /** How long requests may go on after a stop signal; 0: not at all. */
+  /** How long requests may go on after a stop signal; 0: as long as the program finds right, 10 s. */
   readonly draintimeoutMs: number
   /** Headers of every answer. */
   readonly headers: Readonly<Record<string, readonly string[]>>
@@ -100,10 +100,6 @@ export interface ProxyConfig {
   readonly remoteurl: URL
   readonly username: string | undefined
   readonly password: string | undefined
-  /** How long mirrored content is kept without being asked for; 168h. 0: for ever. */
-  readonly ttlMs: number
-  /** How long storing one mirrored blob may take; 5m. 0: without limit. */
-  readonly cachewritetimeoutMs: number
   readonly cache: {
     /** How long a mirrored tag is served without asking the upstream whether it moved; 1m. 0: it is always asked. */
     readonly tagttlMs: number

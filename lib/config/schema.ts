@@ -143,6 +143,11 @@ function namePattern(example: string, plain: RegExp): z.ZodType<string> {
 /** Something that distribution has and this program does not act on. */
 export const inert: z.ZodType = z.unknown().optional().register(traits, { inert: true, open: true })
 
+/** The same for a key whose value is checked all the same. */
+export function checkedButInert(value: z.ZodType): z.ZodType {
+  return value.nullish().register(traits, { inert: true })
+}
+
 /** Something whose being ignored would do harm: refused, unless `harmless` says otherwise. */
 export function refused(expected: string, harmless: (input: unknown) => boolean = isEmpty): z.ZodType {
   const harmlessOnly = piece(expected, input => (harmless(input) ? null : undefined))

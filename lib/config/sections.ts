@@ -8,6 +8,7 @@ import {
   flag,
   headers,
   httpUrl,
+  checkedButInert,
   inert,
   integer,
   isEmpty,
@@ -152,18 +153,17 @@ const proxySection = section({
   username: orNothing(text),
   password: orNothing(secret),
   exec: inert,
-  ttl: optional(duration, 168 * hour),
-  cachewritetimeout: optional(duration, 5 * minute),
+  // Mirrored content does not expire with time, and a fill has no deadline.
+  ttl: checkedButInert(duration),
+  cachewritetimeout: checkedButInert(duration),
   cache: section({ tagttl: optional(duration, minute) }),
-}).transform(({ remoteurl, username, password, ttl, cachewritetimeout, cache }) =>
+}).transform(({ remoteurl, username, password, cache }) =>
   remoteurl === undefined
     ? undefined
     : {
         remoteurl,
         username,
         password,
-        ttlMs: Math.max(0, ttl),
-        cachewritetimeoutMs: Math.max(0, cachewritetimeout),
         cache: { tagttlMs: Math.max(0, cache.tagttl) },
       },
 )

@@ -19,7 +19,9 @@ export function renderErrors({ logger }: { readonly logger: Logger }): Middlewar
       }
       const shown = err instanceof RegistryError ? err : new RegistryError('UNKNOWN', 'Cannot answer request')
       const status = statusOf(shown)
-      if (status >= 500 && !(shown instanceof HttpError)) logger.error({ err }, 'cannot answer request')
+      if (shown instanceof UpstreamError)
+        logger.warn({ err }, 'cannot answer request: its upstream is in trouble')
+      else if (status >= 500 && !(shown instanceof HttpError)) logger.error({ err }, 'cannot answer request')
       if (ctx.headerSent) {
         ctx.res.destroy()
         return
