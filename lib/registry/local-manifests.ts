@@ -4,7 +4,7 @@ import type { CallOptions } from '../oci/descriptor.ts'
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts'
 import { DigestMismatchError, ManifestUnknownError, RegistryError } from '../oci/errors.ts'
 import { parseManifest, type Manifest, type ManifestContent } from '../oci/manifest.ts'
-import { formatReference, type Reference } from '../oci/reference.ts'
+import { formatReference, type Reference, type Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Stores } from './local.ts'
 import type { ManifestRules } from './manifest-rules.ts'
@@ -25,11 +25,23 @@ export function localManifests(
   const { manifests, tags } = stores
 
   async function get(reference: Reference, opts?: CallOptions): Promise<Manifest> {
-    const digest =
-      reference.kind === 'digest' ? reference.digest : await tags.resolve(name, reference.tag, opts)
-    const manifest = digest === undefined ? undefined : await manifests.get(name, digest, opts)
+    const manifest =
+      reference.kind === 'digest'
+        ? await manifests.get(name, reference.digest, opts)
+        : await getByTag(reference.tag, opts)
     if (manifest === undefined) throw new ManifestUnknownError(name, formatReference(reference))
     return manifest
+  }
+
+  /** A tag may move, and what it meant be deleted, between the two looks: a tag that is there always has a manifest. */
+  async function getByTag(tag: Tag, opts?: CallOptions): Promise<Manifest | undefined> {
+    for (let before: Digest | undefined; ;) {
+      const digest = await tags.resolve(name, tag, opts)
+      if (digest === undefined || digest === before) return undefined
+      const manifest = await manifests.get(name, digest, opts)
+      if (manifest !== undefined) return manifest
+      before = digest
+    }
   }
 
   return {

@@ -62,3 +62,31 @@ onEachDriver(
     for (const tag of items) t.ok(await repository.manifests.get(tagged(tag)))
   },
 )
+
+onEachDriver(
+  t,
+  'ManifestService.get() of a tag that moves meanwhile finds what it means now',
+  async (t, driver) => {
+    const looked = hold()
+    const goOn = hold()
+    let isWatching = false
+    const watched = hooked(driver, async ({ action, path, when }: DriverCall) => {
+      const isLook = action === 'readAll' && path === layout.tagCurrent(app, latest)
+      if (!isWatching || !isLook || when !== 'after') return
+      isWatching = false
+      looked.release()
+      await goOn.released
+    })
+    const repository = createLocalRegistry(createStores(watched), { allowDelete: true }).repository(app)
+    const old = await pushManifest(repository, 'latest', 'old')
+    isWatching = true
+    const getting = repository.manifests.get(tagged('latest'))
+    await looked.released
+
+    const pushed = await pushManifest(repository, 'latest', 'new')
+    await repository.manifests.remove?.(old.digest)
+    goOn.release()
+
+    t.equal((await getting).descriptor.digest, pushed.digest)
+  },
+)
