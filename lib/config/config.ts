@@ -110,12 +110,12 @@ export interface ValidationConfig {
   /** Whether the URLs of manifests and the children of indexes go unchecked. */
   readonly disabled: boolean
   readonly manifests: {
-    /** Regular expressions for the `urls` of layers. */
+    /** Expressions, compiled with the `u` flag, for the `urls` of layers. Without `allow`, what is not denied is allowed. */
     readonly urls: { readonly allow: readonly string[]; readonly deny: readonly string[] }
     readonly indexes: {
       /** Which children of an index must be there before it; all. */
       readonly platforms: 'all' | 'none' | 'list'
-      /** Those whose children must be there, for `list`. */
+      /** Those whose children must be there, for `list`; an empty list means all. */
       readonly platformlist: readonly { readonly architecture: string; readonly os: string }[]
     }
   }

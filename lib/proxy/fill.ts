@@ -16,7 +16,7 @@ import type { Logger } from '../log.ts'
 import type { ByteRange } from '../oci/byte-range.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, Hasher, type Digest } from '../oci/digest.ts'
-import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
+import { DigestMismatchError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore, BlobWriter } from '../storage/blob-store.ts'
 import { sizeOf } from '../streams/batches.ts'
@@ -227,7 +227,7 @@ export class Fill implements GrowingContent {
   }
 
   async #run(opened: () => void): Promise<FillOutcome> {
-    const present = await this.#findPresent()
+    const present = await this.#deps.blobs.find(this.digest)
     if (present !== undefined) {
       this.#size = present.size
       this.#wasPresent = true
@@ -257,15 +257,6 @@ export class Fill implements GrowingContent {
       return { kind: 'stored', descriptor }
     } finally {
       await this.#clearUp(this.#writer)
-    }
-  }
-
-  async #findPresent(): Promise<Descriptor | undefined> {
-    try {
-      return await this.#deps.blobs.stat(this.digest)
-    } catch (err) {
-      if (err instanceof BlobUnknownError) return undefined
-      throw err
     }
   }
 

@@ -3,7 +3,7 @@
 // A blob that the store has, but not for this repository, is unknown here until the upstream confirms it: otherwise
 // whoever knows a digest could read another repository's private content.
 import { abortable } from '../keyed-lock.ts'
-import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
+import type { CallOptions } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { BlobUnknownError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
@@ -34,28 +34,20 @@ export function pullThroughBlobs(context: PullThroughContext): PullThroughBlobs 
     return undefined
   }
 
-  async function inStore(digest: Digest, options?: CallOptions): Promise<Descriptor | undefined> {
-    try {
-      return await stores.blobs.stat(digest, options)
-    } catch (err) {
-      if (err instanceof BlobUnknownError) return undefined
-      throw err
-    }
-  }
-
   /** Asks the upstream whether this repository has the blob. */
   const confirm = (digest: Digest, options?: CallOptions) => upstream.statBlob(route.name, digest, options)
 
   /** Joins or starts the fill; undefined if the blob is in the store meanwhile and linked to this repository. */
   async function join(digest: Digest, options?: CallOptions): Promise<Fill | undefined> {
     for (;;) {
-      const isStored = fills.find(digest) === undefined && (await inStore(digest, options)) !== undefined
+      const isStored =
+        fills.find(digest) === undefined && (await stores.blobs.find(digest, options)) !== undefined
       // Looked for again, as another repository may have begun a fill while we asked the store.
       const running = fills.find(digest)
       const mayBeForeign = running === undefined ? isStored : !running.isClaimedBy(mirrored.name)
       if (mayBeForeign) {
         await confirm(digest, options)
-        if ((await inStore(digest, options)) !== undefined) {
+        if ((await stores.blobs.find(digest, options)) !== undefined) {
           await link(digest)
           return undefined
         }

@@ -4,9 +4,8 @@
 // mirrored tag while it is fresh (freshness.ts); else the upstream is asked, once for all who wait, and its trouble is
 // covered by what is here already. Its answer that there is no such tag is passed on, and the copy is kept.
 import type { CallOptions } from '../oci/descriptor.ts'
-import type { Digest } from '../oci/digest.ts'
+import { isDigest, type Digest } from '../oci/digest.ts'
 import { ManifestUnknownError, ReferencesUnknownError } from '../oci/errors.ts'
-import { isDigest } from '../oci/digest.ts'
 import { parseManifest, type Manifest, type ManifestContent } from '../oci/manifest.ts'
 import { digestReference, formatReference, tagReference, type Reference, type Tag } from '../oci/reference.ts'
 import type { ManifestService, ServedManifest } from '../registry/registry.ts'

@@ -9,7 +9,8 @@ import type { RepositoryName } from '../oci/repository-name.ts'
 import type { UploadId } from '../oci/upload-id.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import { listRepositories } from '../storage/catalog.ts'
-import { PathNotFoundError, type StorageDriver, type StoragePath } from '../storage/driver/driver.ts'
+import type { StorageDriver, StoragePath } from '../storage/driver/driver.ts'
+import { unlessAbsent } from '../storage/driver/unless-absent.ts'
 import { layout } from '../storage/layout.ts'
 import type { Links } from '../storage/links.ts'
 import type { ManifestStore } from '../storage/manifest-store.ts'
@@ -187,11 +188,5 @@ function localUploads(stores: Stores, name: RepositoryName): UploadService {
 }
 
 async function isThere(driver: StorageDriver, path: StoragePath, opts?: CallOptions): Promise<boolean> {
-  try {
-    await driver.stat(path, opts)
-    return true
-  } catch (err) {
-    if (err instanceof PathNotFoundError) return false
-    throw err
-  }
+  return (await unlessAbsent(() => driver.stat(path, opts))) !== undefined
 }

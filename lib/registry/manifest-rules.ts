@@ -1,23 +1,10 @@
 // What a pushed manifest must satisfy beyond being well-formed: where its layers may be fetched from, and which children
 // of an index must be there before it. Source: distribution's configuration, `validation`.
+import type { ValidationConfig } from '../config/config.ts'
 import type { ManifestEntry } from '../oci/descriptor.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { ManifestContent } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
-
-/** What is checked; `disabled` leaves out both parts. */
-export interface Validation {
-  readonly disabled: boolean
-  readonly manifests: {
-    /** Patterns, compiled with the `u` flag, for the URLs of layers. Without `allow`, what is not denied is allowed. */
-    readonly urls: { readonly allow: readonly string[]; readonly deny: readonly string[] }
-    readonly indexes: {
-      /** Which children must exist: all, none, or those for a platform of the list; an empty list means all. */
-      readonly platforms: 'all' | 'none' | 'list'
-      readonly platformlist: readonly { readonly architecture: string; readonly os: string }[]
-    }
-  }
-}
 
 export interface ManifestRules {
   /**
@@ -30,7 +17,10 @@ export interface ManifestRules {
 /** Allows what is well-formed, and wants every child. */
 export const noManifestRules: ManifestRules = { check: content => content }
 
-export function createManifestRules({ disabled, manifests: { urls, indexes } }: Validation): ManifestRules {
+export function createManifestRules({
+  disabled,
+  manifests: { urls, indexes },
+}: ValidationConfig): ManifestRules {
   const isAllowed = disabled ? () => true : urlFilter(urls.allow.map(compile), urls.deny.map(compile))
   const mustExist = disabled ? () => false : childFilter(indexes)
   return {
@@ -79,7 +69,7 @@ function isPlainHttp(text: string): boolean {
 function childFilter({
   platforms,
   platformlist,
-}: Validation['manifests']['indexes']): (child: ManifestEntry) => boolean {
+}: ValidationConfig['manifests']['indexes']): (child: ManifestEntry) => boolean {
   if (platforms === 'none') return () => false
   if (platforms === 'all' || platformlist.length === 0) return () => true
   return ({ platform }) =>

@@ -3,7 +3,8 @@
 // fails, long before: its upstream has minutes to send something.
 import type { Clock } from '../clock.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
-import { PathNotFoundError, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import type { StorageDriver, StoragePath } from './driver/driver.ts'
+import { unlessAbsent } from './driver/unless-absent.ts'
 import { layout } from './layout.ts'
 
 const idleMs = 24 * 60 * 60 * 1000
@@ -14,7 +15,7 @@ export async function removeAbandonedFills(
   clock: Clock,
   options?: CallOptions,
 ): Promise<number> {
-  const fills = (await unlessGone(() => driver.list(layout.fills, options))) ?? []
+  const fills = (await unlessAbsent(() => driver.list(layout.fills, options))) ?? []
   let removed = 0
   for (const fill of fills) {
     const changedAtMs = await lastChange(driver, fill, options)
@@ -31,17 +32,8 @@ async function lastChange(
   fill: StoragePath,
   options?: CallOptions,
 ): Promise<number | undefined> {
-  let latest = (await unlessGone(() => driver.stat(fill, options)))?.modifiedAtMs
+  let latest = (await unlessAbsent(() => driver.stat(fill, options)))?.modifiedAtMs
   for await (const { modifiedAtMs } of driver.walk(fill, options))
     latest = Math.max(latest ?? 0, modifiedAtMs)
   return latest
-}
-
-async function unlessGone<T>(call: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await call()
-  } catch (err) {
-    if (err instanceof PathNotFoundError) return undefined
-    throw err
-  }
 }

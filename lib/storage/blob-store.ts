@@ -11,11 +11,14 @@ import { mediaTypes } from '../oci/media-types.ts'
 import type { ContentReader } from '../streams/content-reader.ts'
 import { noDescriptorCache, type DescriptorCache } from './descriptor-cache.ts'
 import { PathNotFoundError, type FileWriter, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import { unlessAbsent } from './driver/unless-absent.ts'
 import { layout } from './layout.ts'
 
 export interface BlobStore {
   /** BlobUnknownError. */
   stat(digest: Digest, options?: CallOptions): Promise<Descriptor>
+  /** What stat() tells; undefined if the blob is not there. */
+  find(digest: Digest, options?: CallOptions): Promise<Descriptor | undefined>
   /** A stream over the blob or a part of it, already open; the caller ends or destroys it. BlobUnknownError. */
   read(digest: Digest, range?: ByteRange, options?: CallOptions): Promise<Readable>
   /** Capability of some drivers: opens the blob to be read by position. BlobUnknownError. */
@@ -58,14 +61,9 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
 
   async function holds(digest: Digest, options?: CallOptions): Promise<Descriptor | undefined> {
     const { epoch } = cache
-    try {
-      // The driver is asked, not the cache: a stale yes would lose the content that is about to be stored.
-      const file = await driver.stat(layout.blobContent(digest), options)
-      return remembered(digest, file.size, epoch)
-    } catch (err) {
-      if (err instanceof PathNotFoundError) return undefined
-      throw err
-    }
+    // The driver is asked, not the cache: a stale yes would lose the content that is about to be stored.
+    const file = await unlessAbsent(() => driver.stat(layout.blobContent(digest), options))
+    return file && remembered(digest, file.size, epoch)
   }
 
   function remembered(digest: Digest, sizeBytes: number, since: number): Descriptor {
@@ -101,6 +99,14 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
 
   return {
     stat,
+    async find(digest, options) {
+      try {
+        return await stat(digest, options)
+      } catch (err) {
+        if (err instanceof BlobUnknownError) return undefined
+        throw err
+      }
+    },
     adopt,
     openReader:
       openReader &&

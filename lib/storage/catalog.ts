@@ -2,7 +2,8 @@
 // `_uploads` alone.
 import type { CallOptions } from '../oci/descriptor.ts'
 import { isRepositoryName, type RepositoryName } from '../oci/repository-name.ts'
-import { PathNotFoundError, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import type { StorageDriver, StoragePath } from './driver/driver.ts'
+import { unlessAbsent } from './driver/unless-absent.ts'
 import { baseName, layout } from './layout.ts'
 
 /** Every repository, in byte order of the names. Reads one directory per name component. */
@@ -44,10 +45,5 @@ async function listIfPresent(
   path: StoragePath,
   options?: CallOptions,
 ): Promise<readonly StoragePath[]> {
-  try {
-    return await driver.list(path, options)
-  } catch (err) {
-    if (err instanceof PathNotFoundError) return []
-    throw err
-  }
+  return (await unlessAbsent(() => driver.list(path, options))) ?? []
 }

@@ -5,6 +5,7 @@ import { isDigest, type Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { noDescriptorCache, type DescriptorCache, type LinkKind } from './descriptor-cache.ts'
 import { PathNotFoundError, StorageError, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import { unlessAbsent } from './driver/unless-absent.ts'
 import { layout } from './layout.ts'
 
 export interface Links {
@@ -83,12 +84,7 @@ export async function hasLink(
   path: StoragePath,
   options?: CallOptions,
 ): Promise<boolean> {
-  try {
-    return (await driver.stat(path, options)).kind === 'file'
-  } catch (err) {
-    if (err instanceof PathNotFoundError) return false
-    throw err
-  }
+  return (await unlessAbsent(() => driver.stat(path, options)))?.kind === 'file'
 }
 
 function linkPath(name: RepositoryName, kind: LinkKind, digest: Digest): StoragePath {

@@ -88,14 +88,7 @@ export function createManifestStore({
   ): Promise<boolean> {
     if (isNonDistributable(entry.mediaType) && entry.urls?.length) return false
     const target = await links.resolve(name, 'layer', entry.digest, options)
-    if (target === undefined) return true
-    try {
-      await blobs.stat(target, options)
-      return false
-    } catch (err) {
-      if (err instanceof BlobUnknownError) return true
-      throw err
-    }
+    return target === undefined || (await blobs.find(target, options)) === undefined
   }
 
   return {

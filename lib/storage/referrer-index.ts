@@ -15,7 +15,8 @@ import { maxManifestBytes, parseManifest } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { SingleFlight } from '../single-flight.ts'
 import type { BlobStore } from './blob-store.ts'
-import { PathNotFoundError, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import type { StorageDriver, StoragePath } from './driver/driver.ts'
+import { unlessAbsent } from './driver/unless-absent.ts'
 import { baseName, layout } from './layout.ts'
 import { CorruptLinkError, hasLink, readLink } from './links.ts'
 
@@ -120,10 +121,5 @@ async function childrenOf(
   directory: StoragePath,
   options?: CallOptions,
 ): Promise<readonly StoragePath[] | undefined> {
-  try {
-    return await driver.list(directory, options)
-  } catch (err) {
-    if (err instanceof PathNotFoundError) return undefined
-    throw err
-  }
+  return unlessAbsent(() => driver.list(directory, options))
 }

@@ -6,7 +6,8 @@ import type { CallOptions } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isTag, type Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
-import { PathNotFoundError, type StorageDriver } from './driver/driver.ts'
+import type { StorageDriver } from './driver/driver.ts'
+import { unlessAbsent } from './driver/unless-absent.ts'
 import { baseName, layout } from './layout.ts'
 import { CorruptLinkError, hasLink, readLink } from './links.ts'
 
@@ -45,13 +46,8 @@ export function createTagStore({ driver, concurrency }: TagStoreDeps): TagStore 
     readLink(driver, layout.tagCurrent(name, tag), options)
 
   const list: TagStore['list'] = async (name, options) => {
-    try {
-      const paths = await driver.list(layout.tags(name), options)
-      return paths.map(baseName).filter(isTag).toSorted(byBytes)
-    } catch (err) {
-      if (err instanceof PathNotFoundError) return undefined
-      throw err
-    }
+    const paths = await unlessAbsent(() => driver.list(layout.tags(name), options))
+    return paths?.map(baseName).filter(isTag).toSorted(byBytes)
   }
 
   return {

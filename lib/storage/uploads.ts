@@ -17,6 +17,7 @@ import { createUploadId, isUploadId, type UploadId } from '../oci/upload-id.ts'
 import { batches } from '../streams/batches.ts'
 import type { BlobStore } from './blob-store.ts'
 import { PathNotFoundError, type FileWriter, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import { unlessAbsent } from './driver/unless-absent.ts'
 import { baseName, layout } from './layout.ts'
 import type { Links } from './links.ts'
 
@@ -66,12 +67,8 @@ export class Uploads {
   }
 
   async list(name: RepositoryName, options?: CallOptions): Promise<readonly UploadId[]> {
-    try {
-      return (await this.#deps.driver.list(layout.uploads(name), options)).map(baseName).filter(isUploadId)
-    } catch (err) {
-      if (err instanceof PathNotFoundError) return []
-      throw err
-    }
+    const paths = await unlessAbsent(() => this.#deps.driver.list(layout.uploads(name), options))
+    return (paths ?? []).map(baseName).filter(isUploadId)
   }
 
   /**

@@ -2,7 +2,8 @@ import t from 'tap'
 import { digestOf } from '../../lib/oci/digest.ts'
 import { parseManifest } from '../../lib/oci/manifest.ts'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
-import { createManifestRules, noManifestRules, type Validation } from '../../lib/registry/manifest-rules.ts'
+import type { ValidationConfig } from '../../lib/config/config.ts'
+import { createManifestRules, noManifestRules } from '../../lib/registry/manifest-rules.ts'
 import { json } from './suite/content.ts'
 
 const { dockerForeignLayer, dockerManifest, ociIndex, ociManifest } = mediaTypes
@@ -12,8 +13,8 @@ const at = 'https://layers.example/a'
 const notAllowed = { code: 'MANIFEST_INVALID', detail: /^invalid URL on layer sha256:/ }
 
 function rulesOf(
-  urls: Partial<Validation['manifests']['urls']> = {},
-  indexes: Partial<Validation['manifests']['indexes']> = {},
+  urls: Partial<ValidationConfig['manifests']['urls']> = {},
+  indexes: Partial<ValidationConfig['manifests']['indexes']> = {},
   disabled = false,
 ) {
   return createManifestRules({
@@ -34,7 +35,7 @@ function imageWith(layerType: string, urls?: readonly string[], mediaType: strin
 t.test('ManifestRules.check() refuses URLs of layers that are not allowed', async t => {
   const cases: readonly (readonly [
     what: string,
-    urls: Partial<Validation['manifests']['urls']>,
+    urls: Partial<ValidationConfig['manifests']['urls']>,
     url: string,
     isAllowed: boolean,
   ])[] = [
@@ -93,7 +94,7 @@ t.test('ManifestRules.check() keeps the children that must exist', async t => {
     ...(architecture !== undefined && { platform: { architecture, os: 'linux' } }),
   }))
   const index = parseManifest(json({ schemaVersion: 2, mediaType: ociIndex, manifests: children }))
-  const kept = (indexes: Partial<Validation['manifests']['indexes']>, disabled = false) =>
+  const kept = (indexes: Partial<ValidationConfig['manifests']['indexes']>, disabled = false) =>
     rulesOf({}, indexes, disabled)
       .check(index)
       .manifests.map(({ platform }) => platform?.architecture)
