@@ -15,7 +15,7 @@ export function pullThroughReferrers(context: PullThroughContext): ReferrerServi
   async function there(subject: Digest, options?: CallOptions): Promise<UpstreamList<ManifestEntry>> {
     const question = async () => (await route.upstream.referrers(route.name, subject)).map(asReferrer)
     try {
-      return await referrerLists.get(`${route.name}@${subject}`, question, options)
+      return await referrerLists.get(`${route.stored}@${subject}`, question, options)
     } catch (err) {
       if (!(err instanceof UpstreamError)) throw err
       return { items: undefined, stale: staleness(err) }

@@ -25,7 +25,7 @@ export function pullThroughTags(context: PullThroughContext): TagService {
   /** With no tag here either, trouble is not taken for an answer. */
   async function there(hasOwn: boolean, options?: CallOptions): Promise<UpstreamList<Tag>> {
     try {
-      return await tagLists.get(route.name, () => route.upstream.tags(route.name), options)
+      return await tagLists.get(route.stored, () => route.upstream.tags(route.name), options)
     } catch (err) {
       if (!(err instanceof UpstreamError) || !hasOwn) throw err
       return { items: undefined, stale: staleness(err) }

@@ -73,7 +73,7 @@ export function createPullThroughRegistry(deps: PullThroughDeps): Registry {
       const hosted = deps.local.repository(name)
       const route = deps.routing(name)
       if (route === undefined) return hosted
-      const mirrored = route.name === name ? hosted : deps.local.repository(route.name)
+      const mirrored = route.stored === name ? hosted : deps.local.repository(route.stored)
       const context: PullThroughContext = { ...deps, ...shared, route, hosted, mirrored }
       const blobs = pullThroughBlobs(context)
       return {

@@ -4,8 +4,10 @@ import type { Upstream } from '../upstream/upstream.ts'
 
 export interface Route {
   readonly upstream: Upstream
-  /** The repository's name at the upstream, and the one that its mirrored content is stored under here. */
+  /** The repository's name at the upstream. */
   readonly name: RepositoryName
+  /** The one that its mirrored content is stored under here, however it was asked for. */
+  readonly stored: RepositoryName
 }
 
 /** Undefined where a name has no upstream. */
@@ -24,9 +26,7 @@ export function routeAllTo(upstream: Upstream, upstreamHost: string): Routing {
   const isDockerHub = dockerHubHosts.has(upstreamHost)
   return name => {
     const official = `library/${name}`
-    return {
-      upstream,
-      name: isDockerHub && !name.includes('/') && isRepositoryName(official) ? official : name,
-    }
+    const known = isDockerHub && !name.includes('/') && isRepositoryName(official) ? official : name
+    return { upstream, name: known, stored: known }
   }
 }
