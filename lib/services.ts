@@ -11,6 +11,7 @@ import { redactUrl, type Logger } from './log.ts'
 import { startUploadPurging } from './maintenance/purge-uploads.ts'
 import type { Metrics } from './metrics.ts'
 import { Fills, type FillEvent } from './proxy/fills.ts'
+import { keepEverything } from './proxy/keeping.ts'
 import { createPullThroughRegistry, type LookupEvent } from './proxy/pull-through.ts'
 import { routeAllTo } from './proxy/routing.ts'
 import { createLocalRegistry, type Stores } from './registry/local.ts'
@@ -161,7 +162,13 @@ function createMirror(
   }
   const client = createUpstream({ url: remoteurl, credentials, clock, logger, metrics, version })
   const upstream = withCircuit(client, { clock, logger })
-  const fills = new Fills({ blobs: stores.blobs, clock, logger, observe: event => countFill(metrics, event) })
+  const fills = new Fills({
+    blobs: stores.blobs,
+    keeping: keepEverything,
+    clock,
+    logger,
+    observe: event => countFill(metrics, event),
+  })
   logger.info(`Registry configured as a proxy cache to ${redactUrl(remoteurl.href)}`)
   const registry = createPullThroughRegistry({
     local,
@@ -169,6 +176,7 @@ function createMirror(
     mirroredTags: createMirroredTags(stores.driver),
     fills,
     routing: routeAllTo(upstream, remoteurl.hostname),
+    keeping: keepEverything,
     clock,
     logger,
     tagTtlMs: proxy.cache.tagttlMs,

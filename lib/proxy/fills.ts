@@ -8,6 +8,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import { UpstreamError } from '../upstream/errors.ts'
+import type { Keeping } from './keeping.ts'
 import { Fill, type FillOutcome, type FillRequest } from './fill.ts'
 
 export interface FillStatus {
@@ -30,6 +31,7 @@ export type FillEvent =
 
 export interface FillsDeps {
   readonly blobs: BlobStore
+  readonly keeping: Keeping
   readonly clock: Clock
   readonly logger: Logger
   readonly observe: (event: FillEvent) => void

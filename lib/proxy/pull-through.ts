@@ -12,6 +12,7 @@ import type { Stores } from '../registry/local.ts'
 import type { Registry, Repository } from '../registry/registry.ts'
 import type { MirroredTags } from '../storage/mirrored-tags.ts'
 import type { Fills } from './fills.ts'
+import type { Keeping } from './keeping.ts'
 import { createKnownSizes } from './known-sizes.ts'
 import { pullThroughBlobs } from './pull-through-blobs.ts'
 import { pullThroughManifests } from './pull-through-manifests.ts'
@@ -34,6 +35,7 @@ export interface PullThroughDeps {
   readonly mirroredTags: MirroredTags
   readonly fills: Fills
   readonly routing: Routing
+  readonly keeping: Keeping
   readonly clock: Clock
   readonly logger: Logger
   /** How long a tag, or a list, is served without asking, milliseconds. */

@@ -11,6 +11,7 @@ import { createMetrics } from '../../lib/metrics.ts'
 import type { Digest } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { Fills, type FillEvent } from '../../lib/proxy/fills.ts'
+import { keepEverything } from '../../lib/proxy/keeping.ts'
 import { createPullThroughRegistry, type LookupEvent } from '../../lib/proxy/pull-through.ts'
 import { routeAllTo } from '../../lib/proxy/routing.ts'
 import { createLocalRegistry } from '../../lib/registry/local.ts'
@@ -59,7 +60,7 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
   const client = createUpstream({ url: upstream.url, clock, logger, metrics, version: 'test' })
   const events: (FillEvent | LookupEvent)[] = []
   const observe = (event: FillEvent | LookupEvent) => void events.push(event)
-  const fills = new Fills({ blobs: stores.blobs, clock, logger, observe })
+  const fills = new Fills({ blobs: stores.blobs, keeping: keepEverything, clock, logger, observe })
   const mirroredTags = createMirroredTags(driver)
   const local = createLocalRegistry(stores, { allowDelete: true, ...(tagPolicy && { tagPolicy }) })
   const registry = createPullThroughRegistry({
@@ -68,6 +69,7 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
     mirroredTags,
     fills,
     routing: routeAllTo(client, upstreamHost),
+    keeping: keepEverything,
     clock,
     logger,
     tagTtlMs,
