@@ -79,9 +79,14 @@ e2e: all ## run the built program against other programs' clients and registries
 bench: all ## measure against Debian's docker-registry; prints a table
 	node test/bench/bench.mjs
 
+.PHONY: bench-mirror
+bench-mirror: all ## measure mirrors before a distant, then failing upstream; prints a table
+	node test/bench/bench-mirror.mjs
+
 .PHONY: docs
 docs: $(installed) docs/api.md ## write the documents that are made by programs
 	node test/conformance/report.mjs
+	node test/faults/report.mjs
 
 docs/api.md: docs/api.md.tmpl bin/registry-api-descriptor-template
 	@./bin/registry-api-descriptor-template $< > $@.new && mv $@.new $@
@@ -91,4 +96,4 @@ docs/api.md: docs/api.md.tmpl bin/registry-api-descriptor-template
 
 .PHONY: help
 help: ## print this
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

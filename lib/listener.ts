@@ -36,7 +36,8 @@ const options: https.ServerOptions = {
   requestTimeout: 0,
   headersTimeout: 60_000,
   keepAliveTimeout: 75_000,
-  maxHeaderSize: 32 * 1024,
+  // A Range header alone may ask for 1,024 pieces of a large layer.
+  maxHeaderSize: 64 * 1024,
   keepAlive: true,
   keepAliveInitialDelay: 180_000,
   // The application refuses a request without one, so that its answer has a body.

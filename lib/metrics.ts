@@ -8,8 +8,11 @@ export type Metrics = ReturnType<typeof createMetrics>
 export function createMetrics() {
   const registry = new Registry()
   const registers = [registry]
+  const readings: (() => void)[] = []
   return {
     registry,
+    /** Has `read` set gauges whenever metrics are asked for. */
+    whenRead: (read: () => void) => void readings.push(read),
     /** The collectors of the process itself: once per process, by whoever owns it. */
     collectProcess: () => collectDefaultMetrics({ register: registry }),
     httpRequests: new Counter({
@@ -82,6 +85,61 @@ export function createMetrics() {
       labelNames: ['type'] as const,
       registers,
     }),
+    proxyLookups: new Counter({
+      name: 'entrepot_proxy_lookups_total',
+      help: 'Requests for mirrored content by upstream and where the answer came from',
+      labelNames: ['upstream', 'type', 'outcome'] as const,
+      registers,
+    }),
+    cooldowns: new Counter({
+      name: 'entrepot_cooldown_total',
+      help: 'New digests of tags that a cooldown held back, or would have',
+      labelNames: ['upstream', 'outcome'] as const,
+      registers,
+    }),
+    cacheBytes: new Gauge({
+      name: 'entrepot_cache_bytes',
+      help: 'Bytes of mirrored content on disk',
+      registers,
+      collect: () => {
+        for (const read of readings) read()
+      },
+    }),
+    cacheMaxBytes: new Gauge({
+      name: 'entrepot_cache_max_bytes',
+      help: 'Bytes of mirrored content that the disk may hold; 0: without limit',
+      registers,
+    }),
+    cacheEvictedBytes: new Counter({
+      name: 'entrepot_cache_evicted_bytes_total',
+      help: 'Bytes of mirrored content that were removed to make room, or unused for too long',
+      labelNames: ['content'] as const,
+      registers,
+    }),
+    cacheEvictions: new Counter({
+      name: 'entrepot_cache_evictions_total',
+      help: 'Mirrored content that was removed to make room, or unused for too long',
+      labelNames: ['content'] as const,
+      registers,
+    }),
+    upstreamBudgetLimit: new Gauge({
+      name: 'entrepot_upstream_budget_limit',
+      help: 'Pulls that an upstream grants in its window, where it says so',
+      labelNames: ['upstream'] as const,
+      registers,
+    }),
+    upstreamBudgetRemaining: new Gauge({
+      name: 'entrepot_upstream_budget_remaining',
+      help: 'Pulls that are left of it',
+      labelNames: ['upstream'] as const,
+      registers,
+    }),
+    upstreamUp: new Gauge({
+      name: 'entrepot_upstream_up',
+      help: 'Whether a URL of an upstream is being asked: 0 while it is left alone because it fails',
+      labelNames: ['upstream'] as const,
+      registers,
+    }),
     fillsInFlight: new Gauge({
       name: 'entrepot_fills_in_flight',
       help: 'Blobs being fetched from an upstream',
@@ -107,6 +165,18 @@ export function createMetrics() {
       name: 'entrepot_upstream_requests_total',
       help: 'Requests to upstreams; code is the status, or error where there was none',
       labelNames: ['upstream', 'operation', 'code'] as const,
+      registers,
+    }),
+    upstreamRetries: new Counter({
+      name: 'entrepot_upstream_retries_total',
+      help: 'Requests put to an upstream once more, after a pause',
+      labelNames: ['upstream'] as const,
+      registers,
+    }),
+    upstreamQueued: new Gauge({
+      name: 'entrepot_upstream_queued',
+      help: 'Requests that wait until fewer are under way at their upstream',
+      labelNames: ['upstream'] as const,
       registers,
     }),
   }

@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly version: string
   /** Default: the system's. */
   readonly clock?: Clock
+  /** See services.ts. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 export interface RunningServer {
@@ -33,10 +35,11 @@ export async function startServer({
   logger,
   version,
   clock = systemClock,
+  env,
 }: ServerOptions): Promise<RunningServer> {
   const metrics = createMetrics()
   metrics.collectProcess()
-  const services = await createServices(config, { logger, clock, version, metrics })
+  const services = await createServices(config, { logger, clock, version, metrics, env })
   let debug: Listener | undefined
   let main: Listener
   try {

@@ -7,18 +7,13 @@ import type { Clock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createApp } from './http/app.ts'
 import { createDebugApp } from './http/ops/debug-app.ts'
-import { redactUrl, type Logger } from './log.ts'
+import type { Logger } from './log.ts'
 import { startUploadPurging } from './maintenance/purge-uploads.ts'
 import type { Metrics } from './metrics.ts'
-import { Fills, type FillEvent } from './proxy/fills.ts'
-import { keepEverything } from './proxy/keeping.ts'
-import { createPullThroughRegistry, type LookupEvent } from './proxy/pull-through.ts'
-import { routeAllTo } from './proxy/routing.ts'
+import { createMirror } from './mirror.ts'
 import { createLocalRegistry, type Stores } from './registry/local.ts'
 import { createManifestRules } from './registry/manifest-rules.ts'
-import type { Registry } from './registry/registry.ts'
 import { createTagPolicy } from './registry/tag-policy.ts'
-import { removeAbandonedFills } from './storage/abandoned-fills.ts'
 import { createBlobStore } from './storage/blob-store.ts'
 import { createDescriptorCache, noDescriptorCache } from './storage/descriptor-cache.ts'
 import type { StorageDriver } from './storage/driver/driver.ts'
@@ -26,18 +21,18 @@ import type { DriverConfigs, DriverName } from './storage/driver/drivers.ts'
 import { openDriver } from './storage/driver/open.ts'
 import { createLinks } from './storage/links.ts'
 import { createManifestStore } from './storage/manifest-store.ts'
-import { createMirroredTags } from './storage/mirrored-tags.ts'
+import { MirroredContent } from './storage/mirrored-content.ts'
 import { createReferrerIndex } from './storage/referrer-index.ts'
 import { createTagStore } from './storage/tag-store.ts'
 import { Uploads } from './storage/uploads.ts'
-import { withCircuit } from './upstream/circuit.ts'
-import { createUpstream } from './upstream/client.ts'
 
 export interface ServicesDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
   readonly version: string
+  /** For HTTP_PROXY and its like, and for programs that are asked for credentials; default: empty. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 export interface Services {
@@ -52,10 +47,7 @@ const redirectMs = 20 * 60 * 1000
 export async function createServices(config: Config, deps: ServicesDeps): Promise<Services> {
   const { clock, logger, metrics } = deps
   const secret = config.http.secret ?? randomSecret(logger)
-  const { driver: driverConfig } = config.storage
-  // The loader has checked both against the table of drivers.
-  const parameters = driverConfig.parameters as DriverConfigs[DriverName]
-  const driver = await openDriver(driverConfig.name as DriverName, parameters, { clock, metrics })
+  const driver = await openConfiguredDriver(config, deps)
   const stores = createStores(config, driver, deps)
   const local = createLocalRegistry(stores, {
     allowDelete: config.storage.delete.enabled,
@@ -64,11 +56,13 @@ export async function createServices(config: Config, deps: ServicesDeps): Promis
     tagPolicy: createTagPolicy(config.policy.tags.immutable),
   })
   const purging = startUploadPurging(config.storage.maintenance, { ...deps, ...stores })
-  if (config.proxy !== undefined) await clearAbandonedFills(driver, deps)
-  const mirror = config.proxy === undefined ? undefined : createMirror(config.proxy, local, stores, deps)
+  stores.mirroredContent.start()
+  const mirror =
+    config.proxy && (await createMirror(config.proxy, local, stores, { ...deps, env: deps.env ?? {} }))
   const app = createApp({
     registry: mirror?.registry ?? local,
     access: allowEverything,
+    address: mirror?.address,
     logger,
     metrics,
     clock,
@@ -84,16 +78,33 @@ export async function createServices(config: Config, deps: ServicesDeps): Promis
       maxCatalogEntries: config.catalog.maxentries,
     },
   })
-  const debugApp = createDebugApp({ driver, metrics, logger, prometheus: config.http.debug.prometheus })
+  const debugApp = createDebugApp({
+    cache: mirror?.admin,
+    driver,
+    metrics,
+    logger,
+    prometheus: config.http.debug.prometheus,
+  })
   return {
     app,
     debugApp,
     async close(graceMs) {
       await purging?.stop()
       await mirror?.close(graceMs)
+      await stores.mirroredContent.close()
       await driver.close()
     },
   }
+}
+
+/** The store that the configuration names. */
+export async function openConfiguredDriver(
+  { storage }: Config,
+  { clock, metrics }: Pick<ServicesDeps, 'clock' | 'metrics'>,
+): Promise<StorageDriver> {
+  // The loader has checked both against the table of drivers.
+  const parameters = storage.driver.parameters as DriverConfigs[DriverName]
+  return await openDriver(storage.driver.name as DriverName, parameters, { clock, metrics })
 }
 
 function randomSecret(logger: Logger): Buffer {
@@ -104,7 +115,7 @@ function randomSecret(logger: Logger): Buffer {
   return randomBytes(32)
 }
 
-function createStores(
+export function createStores(
   config: Config,
   driver: StorageDriver,
   { clock, logger, metrics }: ServicesDeps,
@@ -118,97 +129,18 @@ function createStores(
           if (hit) metrics.cacheHits.inc()
         })
       : noDescriptorCache
-  const blobs = createBlobStore({ driver, cache })
-  const links = createLinks({ driver, cache })
+  const mirroredContent = new MirroredContent({ driver, clock, logger })
+  const blobs = createBlobStore({ driver, cache, mirroredContent })
+  const links = createLinks({ driver, cache, mirroredContent })
   const referrers = createReferrerIndex({ driver, blobs })
   return {
     driver,
     blobs,
     links,
     manifests: createManifestStore({ blobs, links, referrers }),
+    mirroredContent,
     referrers,
     tags: createTagStore({ driver, concurrency: config.storage.tag.concurrencylimit ?? 8 }),
     uploads: new Uploads({ driver, blobs, links, clock }),
   }
-}
-
-/** Never rejects: what cannot be cleared away is no reason not to serve. */
-async function clearAbandonedFills(driver: StorageDriver, { clock, logger }: ServicesDeps): Promise<void> {
-  try {
-    const removed = await removeAbandonedFills(driver, clock)
-    if (removed > 0) logger.info({ fills: removed }, 'removed what was left of unfinished fills')
-  } catch (err) {
-    logger.warn({ err }, 'cannot remove what is left of unfinished fills')
-  }
-}
-
-interface Mirror {
-  readonly registry: Registry
-  close(graceMs: number): Promise<void>
-}
-
-function createMirror(
-  proxy: NonNullable<Config['proxy']>,
-  local: Registry,
-  stores: Stores,
-  deps: ServicesDeps,
-): Mirror {
-  const { clock, logger, metrics, version } = deps
-  const { remoteurl, username, password } = proxy
-  const credentials = username === undefined || password === undefined ? undefined : { username, password }
-  for (const type of ['blob', 'manifest'] as const) {
-    for (const counter of [metrics.proxyRequests, metrics.proxyHits, metrics.proxyMisses])
-      counter.inc({ type }, 0)
-  }
-  const client = createUpstream({ url: remoteurl, credentials, clock, logger, metrics, version })
-  const upstream = withCircuit(client, { clock, logger })
-  const fills = new Fills({
-    blobs: stores.blobs,
-    keeping: keepEverything,
-    clock,
-    logger,
-    observe: event => countFill(metrics, event),
-  })
-  logger.info(`Registry configured as a proxy cache to ${redactUrl(remoteurl.href)}`)
-  const registry = createPullThroughRegistry({
-    local,
-    stores,
-    mirroredTags: createMirroredTags(stores.driver),
-    fills,
-    routing: routeAllTo(upstream, remoteurl.hostname),
-    keeping: keepEverything,
-    clock,
-    logger,
-    tagTtlMs: proxy.cache.tagttlMs,
-    observe: event => countLookup(metrics, event),
-  })
-  return {
-    registry,
-    async close(graceMs) {
-      await fills.drain(graceMs)
-      await upstream.close()
-    },
-  }
-}
-
-function countFill(metrics: Metrics, event: FillEvent): void {
-  switch (event.kind) {
-    case 'fill-started':
-      return metrics.fillsInFlight.inc()
-    case 'fill-progress':
-      return metrics.fillBytes.inc(event.bytes)
-    case 'fill-resumed':
-      return metrics.fillResumes.inc()
-    case 'fill-settled':
-      metrics.fillsInFlight.dec()
-      return metrics.fills.inc({ outcome: event.outcome })
-    default:
-      event satisfies never
-  }
-}
-
-function countLookup(metrics: Metrics, { type, outcome }: LookupEvent): void {
-  metrics.proxyRequests.inc({ type })
-  if (outcome === 'hit') metrics.proxyHits.inc({ type })
-  else metrics.proxyMisses.inc({ type })
 }

@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
     'keyed-lock.ts',
     'log.ts',
     'metrics.ts',
+    'name-pattern.ts',
     'single-flight.ts',
     'version.ts',
   ],
@@ -25,7 +26,17 @@ const layers: readonly (readonly string[])[] = [
   ['registry'],
   ['proxy', 'eviction', 'maintenance'],
   ['http'],
-  ['connections.ts', 'listener.ts', 'server.ts', 'services.ts', 'workers.ts'],
+  [
+    'connections.ts',
+    'listener.ts',
+    'mirror.ts',
+    'mirror-admin.ts',
+    'mirrored-registries.ts',
+    'offline-cache.ts',
+    'server.ts',
+    'services.ts',
+    'workers.ts',
+  ],
   ['cli'],
 ]
 /** Layers whose rooms do not know each other: the outside world, and the policies. */

@@ -6,6 +6,7 @@ import { allowEverything } from '../auth/none.ts'
 import { describeApi } from '../http/api/descriptors.ts'
 import type { Endpoint } from '../http/endpoint.ts'
 import { createEndpoints } from '../http/endpoints.ts'
+import { addressDirectly } from '../http/router.ts'
 import { createUrlBuilder } from '../http/url-builder.ts'
 import { createLogger, describeError } from '../log.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -57,6 +58,7 @@ function allEndpoints(): readonly Endpoint[] {
     registry: nothing,
     urls: createUrlBuilder({ host: undefined, prefix: '', relativeUrls: false }),
     access: allowEverything,
+    address: addressDirectly,
     logger: createLogger({ level: 'error', formatter: 'text', fields: {}, write: () => {} }),
     settings: { secret: '', readOnly: false, maxTags: 0, maxCatalogEntries: 0 },
   })

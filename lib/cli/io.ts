@@ -4,6 +4,10 @@ export type StopSignal = 'SIGINT' | 'SIGTERM'
 
 export interface Output {
   write(text: string): unknown
+  /** Whether it is a terminal, where what was written can be written over. */
+  readonly isTTY?: boolean | undefined
+  /** Of the terminal. */
+  readonly columns?: number | undefined
 }
 
 export interface Io {
@@ -19,6 +23,10 @@ export interface Io {
 
 /** The process itself. */
 export function processIo(): Io {
+  // Whoever reads our output may have seen enough, as `head` has: then the rest is written to nobody.
+  process.stdout.on('error', (err: NodeJS.ErrnoException) => {
+    if (err.code !== 'EPIPE') throw err
+  })
   return {
     stdin: process.stdin,
     stdout: process.stdout,

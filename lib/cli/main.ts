@@ -1,10 +1,21 @@
 // The command line of `registry`: one entry per command, each of which is a file beside this one, imported only when it
 // is wanted, so that `--version` and `--help` answer quickly.
+import { addCacheCommands } from './cache-commands.ts'
+import type { OpenOffline } from './find-cache.ts'
 import type { Io } from './io.ts'
 import { createProgram, runProgram } from './program.ts'
 
+export interface MainOptions {
+  /** Opens the cache of a store that no server need work on. */
+  readonly openOffline?: OpenOffline | undefined
+}
+
 /** Runs `registry` with its arguments, the program's own name left out. Settles with the exit code. */
-export async function main(argv: readonly string[], io: Io): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  io: Io,
+  { openOffline = openStore }: MainOptions = {},
+): Promise<number> {
   let exitCode = 0
   const program = createProgram('registry', io).description(
     'An OCI registry that is also a pull-through cache.\n' +
@@ -18,5 +29,11 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       const { serve } = await import('./serve.ts')
       exitCode = await serve(config, io)
     })
+  addCacheCommands(program, { io, openOffline, report: code => (exitCode = code) })
   return runProgram(program, argv, () => exitCode)
+}
+
+const openStore: OpenOffline = async config => {
+  const { openOfflineCache } = await import('../offline-cache.ts')
+  return openOfflineCache(config)
 }

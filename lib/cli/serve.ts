@@ -1,11 +1,10 @@
 // `registry serve`: configuration, logger, server, and then waiting for a signal.
-import { readFile } from 'node:fs/promises'
 import { ConfigError } from '../config/config-error.ts'
-import { loadConfig, type LoadedConfig } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import { createLogger, describeError, type Logger } from '../log.ts'
 import { startServer, type RunningServer } from '../server.ts'
-import { drivers } from '../storage/driver/drivers.ts'
 import { version } from '../version.ts'
+import { readConfiguration } from './configuration.ts'
 import type { Io, StopSignal } from './io.ts'
 
 const signalExitCodes: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 }
@@ -24,7 +23,7 @@ export async function serve(path: string | undefined, io: Io): Promise<number> {
 
   const signals = listenForSignals(io)
   try {
-    const server = await startServer({ config, logger, version })
+    const server = await startServer({ config, logger, version, env: io.env })
     const signal = await signals.next()
     logger.info(`received ${signal}`)
     return await Promise.race([stop(server, logger), signals.next().then(second => signalExitCodes[second])])
@@ -38,25 +37,12 @@ export async function serve(path: string | undefined, io: Io): Promise<number> {
 }
 
 async function load(path: string | undefined, io: Io): Promise<LoadedConfig | undefined> {
-  const sections = Object.fromEntries(Object.entries(drivers).map(([name, { section }]) => [name, section]))
   try {
-    return loadConfig({ text: await readText(path, io), env: io.env, drivers: sections })
+    return await readConfiguration(path, io)
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err
     io.stderr.write(`configuration error: ${err.message}\n`)
     return undefined
-  }
-}
-
-async function readText(path: string | undefined, io: Io): Promise<string> {
-  const file = path ?? io.env['REGISTRY_CONFIGURATION_PATH']
-  if (file === undefined || file === '') {
-    throw new ConfigError(['found no file, expected one as an argument or in REGISTRY_CONFIGURATION_PATH'])
-  }
-  try {
-    return await readFile(file, 'utf8')
-  } catch (err) {
-    throw new ConfigError([`Cannot read "${file}": ${describeError(err)}`], { cause: err })
   }
 }
 

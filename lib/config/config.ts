@@ -1,13 +1,14 @@
 // The configuration as the program sees it: complete, checked, every default applied, frozen to the bottom. Only
 // load.ts makes one, and only services.ts and cli/ read it: each part is handed its own section. Names are those of
 // distribution's configuration file, save that a duration ends in `Ms` and counts milliseconds.
+import type { ProxyConfig } from './proxy-config.ts'
 
 export interface Config {
   readonly version: '0.1'
   readonly log: LogConfig
   readonly storage: StorageConfig
   readonly http: HttpConfig
-  /** The registry that this one mirrors; undefined: none. */
+  /** The registries that this one mirrors; undefined: none. */
   readonly proxy: ProxyConfig | undefined
   readonly validation: ValidationConfig
   readonly policy: PolicyConfig
@@ -93,17 +94,6 @@ export interface TlsConfig {
   readonly key: string
   /** tls1.2. */
   readonly minimumtls: 'tls1.2' | 'tls1.3'
-}
-
-export interface ProxyConfig {
-  /** An http or https URL. */
-  readonly remoteurl: URL
-  readonly username: string | undefined
-  readonly password: string | undefined
-  readonly cache: {
-    /** How long a mirrored tag is served without asking the upstream whether it moved; 1m. 0: it is always asked. */
-    readonly tagttlMs: number
-  }
 }
 
 export interface ValidationConfig {

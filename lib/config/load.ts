@@ -30,7 +30,7 @@ export function loadConfig({ text, env, drivers }: ConfigSource): LoadedConfig {
   const names = Object.keys(drivers)
   const schema = configSchema(drivers)
   const file = parseYaml(text)
-  const { tree, origins, problems, warnings } = override(file.value ?? {}, env, schema)
+  const { tree, origins, problems, warnings } = override(withProxyKeys(file.value ?? {}), env, schema)
   const parsed = schema.safeParse(tree)
   const found = [
     ...(parsed.success ? [] : problemsOf(parsed.error.issues, tree, schema)),
@@ -65,6 +65,20 @@ function assemble({ loglevel, log, storage, http, ...rest }: ParsedConfig, drive
     catalog: rest.catalog,
     tags: rest.tags,
   }
+}
+
+/** Keys below `proxy`, which are our own for the most part, are taken in any case: `maxSize` is `maxsize`. */
+function withProxyKeys(tree: unknown): unknown {
+  const isMap = typeof tree === 'object' && tree !== null && !Array.isArray(tree)
+  return isMap && 'proxy' in tree ? { ...tree, proxy: lowerKeys(tree.proxy) } : tree
+}
+
+function lowerKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(lowerKeys)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, below]) => [key.toLowerCase(), lowerKeys(below)]),
+  )
 }
 
 /** Paths of what is set and has no effect; of a whole section only the section itself. */

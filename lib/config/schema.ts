@@ -42,6 +42,11 @@ export function optional<T, const F>(value: z.ZodType<T>, fallback: F) {
   return value.nullish().transform(given => given ?? fallback)
 }
 
+/** A value that may be left out, or be an empty text. */
+export function orNothing<T>(value: z.ZodType<T>) {
+  return z.preprocess(input => (input === '' ? undefined : input), optional(value, undefined))
+}
+
 /** A list; a single value counts as a list of one. */
 export function listOf<T>(value: z.ZodType<T>): z.ZodType<T[]> {
   const wrap = (input: unknown) => (typeof input === 'string' ? [input] : (input ?? []))

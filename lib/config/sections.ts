@@ -2,18 +2,19 @@
 // warning: it has no effect here) or refused (ignoring it would let somebody in). What two keys must agree on is in
 // agreement.ts; the drivers' own parameters come with the drivers.
 import { z } from 'zod'
+import { proxySection } from './proxy-section.ts'
 import {
   choice,
   duration,
   flag,
   headers,
   httpUrl,
-  checkedButInert,
   inert,
   integer,
   isEmpty,
   listOf,
   optional,
+  orNothing,
   pattern,
   positiveDuration,
   refused,
@@ -147,27 +148,6 @@ const httpSection = section({
   draintimeoutMs: Math.max(0, draintimeout),
 }))
 
-/** Without a `remoteurl` nothing is mirrored, whatever the other keys say. `cache` is ours; distribution has none. */
-const proxySection = section({
-  remoteurl: orNothing(httpUrl),
-  username: orNothing(text),
-  password: orNothing(secret),
-  exec: inert,
-  // Mirrored content does not expire with time, and a fill has no deadline.
-  ttl: checkedButInert(duration),
-  cachewritetimeout: checkedButInert(duration),
-  cache: section({ tagttl: optional(duration, minute) }),
-}).transform(({ remoteurl, username, password, cache }) =>
-  remoteurl === undefined
-    ? undefined
-    : {
-        remoteurl,
-        username,
-        password,
-        cache: { tagttlMs: Math.max(0, cache.tagttl) },
-      },
-)
-
 /** `enabled` is the older switch, and wins over `disabled`. */
 const validationSection = section({
   enabled: optional(flag, false),
@@ -196,11 +176,6 @@ const policySection = section({
     ),
   }),
 }).transform(({ tags }) => ({ tags }))
-
-/** A value that an empty text leaves out. */
-function orNothing<T>(value: z.ZodType<T>) {
-  return z.preprocess(input => (input === '' ? undefined : input), optional(value, undefined))
-}
 
 /** `storage: inmemory` is short for `storage: { inmemory: {} }`, and so is `storage: { inmemory: }`. */
 function withDriverMaps(input: unknown, names: readonly string[]): unknown {

@@ -16,12 +16,14 @@ import { requestContext } from './middleware/request-context.ts'
 import { standardHeaders } from './middleware/standard-headers.ts'
 import { unreadBody } from './middleware/unread-body.ts'
 import type { Context, RequestState } from './context.ts'
-import { createRouter } from './router.ts'
+import { addressDirectly, createRouter, type Address } from './router.ts'
 import { createUrlBuilder } from './url-builder.ts'
 
 export interface AppDeps {
   readonly registry: Registry
   readonly access: AccessController
+  /** Whose repository a name means; default: names are what they are. */
+  readonly address?: Address | undefined
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -46,11 +48,11 @@ export interface AppSettings {
 }
 
 export function createApp(deps: AppDeps): Koa {
-  const { access, clock, logger, metrics, registry, settings } = deps
+  const { access, address = addressDirectly, clock, logger, metrics, registry, settings } = deps
   const prefix = settings.prefix.replace(/^\/*/, '/').replace(/\/*$/, '')
   const urls = createUrlBuilder({ ...settings, prefix })
-  const endpoints = createEndpoints({ registry, urls, access, logger, settings })
-  const router = createRouter(endpoints, prefix)
+  const endpoints = createEndpoints({ registry, urls, access, address, logger, settings })
+  const router = createRouter(endpoints, prefix, address)
 
   const app = new Koa<RequestState>()
   app.use(requestContext({ router, clock }))

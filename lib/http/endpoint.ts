@@ -10,6 +10,8 @@ export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 /** What the path of a repository's endpoint says. */
 export interface Params {
   readonly name: RepositoryName
+  /** As it stands in the path; `name` is the same repository's own one, whatever it was asked for by. */
+  readonly asked: RepositoryName
   /** The path's last segment, where the pattern has one after `:`. Not parsed yet; empty for other patterns. */
   readonly argument: string
 }

@@ -3,6 +3,7 @@ import type { AccessController } from '../auth/access-controller.ts'
 import type { Logger } from '../log.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { Address } from './router.ts'
 import type { UrlBuilder } from './url-builder.ts'
 import { baseEndpoints } from './v2/base.ts'
 import { blobEndpoints } from './v2/blobs.ts'
@@ -17,6 +18,7 @@ export interface EndpointDeps {
   readonly registry: Registry
   readonly urls: UrlBuilder
   readonly access: AccessController
+  readonly address: Address
   readonly logger: Logger
   readonly settings: {
     readonly secret: string | Buffer
@@ -30,6 +32,7 @@ export function createEndpoints({
   registry,
   urls,
   access,
+  address,
   logger,
   settings,
 }: EndpointDeps): readonly Endpoint[] {
@@ -41,7 +44,7 @@ export function createEndpoints({
     ...manifestEndpoints({ registry, urls }),
     ...blobEndpoints({ registry }),
     ...referrerEndpoints({ registry }),
-    ...uploadEndpoints({ registry, urls, uploadState, access, logger }),
+    ...uploadEndpoints({ registry, urls, uploadState, access, address, logger }),
   ]
   return settings.readOnly ? all.filter(endpoint => endpoint.method === 'GET') : all
 }

@@ -25,14 +25,30 @@ export type Match =
   | {
       readonly kind: 'endpoint'
       readonly name: string
+      /** The registry that the client says it means, if that had a say in what is served. */
+      readonly namespace?: string | undefined
       access(ctx: Context): Wanted
       handle(ctx: Context): Promise<void>
     }
   | { readonly kind: 'refused'; readonly name: string; refuse(): HttpError }
 
 export interface Router {
-  match(method: string, path: string): Match
+  match(method: string, path: string, via?: Via): Match
 }
+
+/** How a client says whose repository it means, beside the path. */
+export interface Via {
+  /** The query parameter `ns`: containerd names the registry that it believes to talk to. */
+  readonly namespace?: string | undefined
+  /** The Host header. */
+  readonly host?: string | undefined
+}
+
+/** The repository that a name means, given how it was asked for; undefined where there is none such. */
+export type Address = (name: RepositoryName, via: Via) => RepositoryName | undefined
+
+/** Of a registry that mirrors nothing: names are what they are, and `ns` is none of its business. */
+export const addressDirectly: Address = name => name
 
 type Methods<E> = ReadonlyMap<string, E>
 
@@ -43,8 +59,15 @@ interface RepositoryRoute {
   readonly methods: Methods<RepositoryEndpoint>
 }
 
-/** Makes the router of these endpoints. `prefix` is what stands before every path but `/`: empty, or `/some/where`. */
-export function createRouter(endpoints: readonly Endpoint[], prefix: string): Router {
+/**
+ * Makes the router of these endpoints. `prefix` is what stands before every path but `/`: empty, or `/some/where`.
+ * `address` tells whose repository a name means.
+ */
+export function createRouter(
+  endpoints: readonly Endpoint[],
+  prefix: string,
+  address: Address = addressDirectly,
+): Router {
   const literal = new Map<string, Methods<RegistryEndpoint>>()
   for (const [path, methods] of byPath(endpoints.filter(isRegistryEndpoint))) {
     literal.set(path === '/' ? path : prefix + path, methods)
@@ -57,7 +80,7 @@ export function createRouter(endpoints: readonly Endpoint[], prefix: string): Ro
   const start = `${prefix}/v2/`
 
   return {
-    match(method, rawPath) {
+    match(method, rawPath, via = {}) {
       const path = decode(rawPath)
       if (path === undefined) return badEncoding
       const methods = literal.get(path)
@@ -67,11 +90,16 @@ export function createRouter(endpoints: readonly Endpoint[], prefix: string): Ro
       }
       if (!path.startsWith(start)) return notFound
       for (const route of routes) {
-        const params = readParams(path, start.length, route)
-        if (params === undefined) continue
-        if (!isRepositoryName(params.name)) return badName
+        const written = readParams(path, start.length, route)
+        if (written === undefined) continue
+        const { asked, argument } = written
+        if (!isRepositoryName(asked)) return badName
         if (method === 'OPTIONS') return listMethods(route.methods, () => [])
-        return pick(route.methods, method, endpoint => bindRepositoryEndpoint(endpoint, params))
+        const name = address(asked, via)
+        if (name === undefined) return unknownNamespace
+        const params = { name, asked, argument }
+        const namespace = address === addressDirectly ? undefined : via.namespace
+        return pick(route.methods, method, endpoint => bindRepositoryEndpoint(endpoint, params, namespace))
       }
       return notFound
     },
@@ -100,15 +128,19 @@ function toRoute(path: string, methods: Methods<RepositoryEndpoint>): Repository
     : { fixed: rest.slice(0, colon), takesArgument: true, methods }
 }
 
-/** The name is not checked yet. */
-function readParams(path: string, nameStart: number, route: RepositoryRoute): Params | undefined {
+/** What the path says; the name is not checked yet. */
+function readParams(
+  path: string,
+  nameStart: number,
+  route: RepositoryRoute,
+): { readonly asked: string; readonly argument: string } | undefined {
   const { fixed, takesArgument } = route
   const head = takesArgument ? path.slice(0, path.lastIndexOf('/') + 1) : withoutFinalSlash(path)
   const nameEnd = head.length - fixed.length
   if (nameEnd < nameStart || !head.endsWith(fixed)) return undefined
   const argument = takesArgument ? path.slice(head.length) : ''
   if (takesArgument && argument === '') return undefined
-  return { name: path.slice(nameStart, nameEnd) as RepositoryName, argument }
+  return { asked: path.slice(nameStart, nameEnd), argument }
 }
 
 function withoutFinalSlash(path: string): string {
@@ -138,10 +170,15 @@ function bindRegistryEndpoint(endpoint: RegistryEndpoint): Match {
   }
 }
 
-function bindRepositoryEndpoint(endpoint: RepositoryEndpoint, params: Params): Match {
+function bindRepositoryEndpoint(
+  endpoint: RepositoryEndpoint,
+  params: Params,
+  namespace: string | undefined,
+): Match {
   return {
     kind: 'endpoint',
     name: endpoint.name,
+    namespace,
     access: ctx => endpoint.access(ctx, params),
     handle: ctx => endpoint.handle(ctx, params),
   }
@@ -184,6 +221,15 @@ const notFound: Match = {
   kind: 'refused',
   name: 'unknown',
   refuse: () => new HttpError('NAME_UNKNOWN', 'Cannot find path: no endpoint has it'),
+}
+
+const unknownNamespace: Match = {
+  kind: 'refused',
+  name: 'unknown',
+  refuse: () =>
+    new HttpError('NAME_UNKNOWN', 'Cannot find repository: its registry is not mirrored here', {
+      detail: 'the registry of this repository is not mirrored here',
+    }),
 }
 
 const badName: Match = {

@@ -1,37 +1,50 @@
 // One blob on its way from an upstream: one transfer, many readers.
 //
 // The pump reads the upstream at the pace of the storage, hashes on the way, and wakes the readers; each reader reads
-// what is stored so far at its own pace (streams/tail.ts), so that nobody holds up anybody. The numbered promises of
+// what is stored so far at its own pace (growing-blob.ts), so that nobody holds up anybody. The numbered promises of
 // docs/design/001-fill.md are kept like this:
 //
-//   1. Ask the store whether the blob is there already; then open the upstream. `opened` settles: size is known, or not.
+//   1. Ask the store whether the blob is there already; then open the upstream, behind what an earlier fill has kept
+//      of the blob if there is something. `opened` settles: size is known, or not.
 //   2. Write and hash each batch; a body that breaks off is gone on with (transfer.ts).
-//   3. Verify size and digest; only then give out the last byte. A fill that fails errs in every reader and removes its
-//      file.
-//   4. Make the blob durable and visible, let the claims link it to their repositories, and settle.
+//   3. Verify size and digest; only then give out the last byte. A fill that fails errs in every reader; what it has is
+//      kept for the next one where only the upstream was in the way, else removed. If what was kept before turns out to
+//      be wrong, its readers err and the blob is fetched once from its beginning.
+//   4. Ask whether there is room. Make the blob durable and visible, let the claims link it to their repositories, and
+//      settle; or, without room, settle and let the readers that are there read on (docs/design/007-partial-fills.md).
 import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
-import { abortable } from '../keyed-lock.ts'
 import type { Logger } from '../log.ts'
 import type { ByteRange } from '../oci/byte-range.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import { algorithmOf, Hasher, type Digest } from '../oci/digest.ts'
-import { DigestMismatchError } from '../oci/errors.ts'
+import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
+import { mediaTypes } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
-import type { BlobStore, BlobWriter } from '../storage/blob-store.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import type { PartialFills } from '../storage/partial-fills.ts'
+import type { BlobWriter } from '../storage/staged-blobs.ts'
 import { sizeOf } from '../streams/batches.ts'
 import type { ContentReader } from '../streams/content-reader.ts'
-import { tail, type GrowingContent } from '../streams/tail.ts'
 import { UpstreamError } from '../upstream/errors.ts'
-import { transfer, type OpenUpstream, type TransferDeps } from './transfer.ts'
+import { beginWhole, beginWithRest, type Beginning, type FillRequest } from './beginning.ts'
+import { GrowingBlob } from './growing-blob.ts'
+import type { Keeping } from './keeping.ts'
+import { transfer, type TransferDeps } from './transfer.ts'
 
-/** `stored`: fetched and verified. `present`: it was in the store before, nothing was fetched. */
+/**
+ * `stored`: fetched and verified. `passed`: the same, but there was no room to keep it. `present`: it was in the store
+ * before, nothing was fetched.
+ */
 export type FillOutcome =
-  | { readonly kind: 'stored' | 'present'; readonly descriptor: Descriptor }
+  | { readonly kind: 'stored' | 'passed' | 'present'; readonly descriptor: Descriptor }
   | { readonly kind: 'failed'; readonly error: unknown }
 
 export interface FillDeps {
   readonly blobs: BlobStore
+  readonly keeping: Pick<Keeping, 'makeRoom' | 'release'>
+  /** Undefined: nothing is kept of a fill that fails. */
+  readonly partials: PartialFills | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly onProgress: (bytes: number) => void
@@ -40,20 +53,19 @@ export interface FillDeps {
   readonly onSettled: (outcome: FillOutcome) => void
 }
 
-export interface FillRequest {
-  readonly digest: Digest
-  /** The repository that it is fetched from. */
-  readonly from: RepositoryName
-  readonly open: OpenUpstream
-  /** Bytes, where a manifest told; used if the upstream does not say. */
-  readonly expectedSize?: number | undefined
-  /** The last resort for a size: asks the upstream. Its failure only means that nobody knows. */
-  readonly askSize?: ((signal: AbortSignal) => Promise<number>) | undefined
+/** A repository that may read the blob. */
+export interface Claim {
+  readonly name: RepositoryName
+  /** Links the blob to it. */
+  link(): Promise<void>
+  /** A push needs the blob: it is kept whether there is room or not, and is not the mirror's to remove. */
+  readonly pushed?: boolean | undefined
 }
 
-export class Fill implements GrowingContent {
+export class Fill {
   readonly digest: Digest
   readonly from: RepositoryName
+  readonly upstream: string
   readonly startedAtMs: number
   /** Settles when the upstream's headers are in, and rejects with what it answered instead. */
   readonly opened: Promise<void>
@@ -62,25 +74,20 @@ export class Fill implements GrowingContent {
   readonly #deps: FillDeps
   readonly #request: FillRequest
   readonly #stopping = new AbortController()
-  readonly #claims = new Map<RepositoryName, () => Promise<void>>()
-  readonly #hasher: Hasher
-  #size: number | undefined
-  #writer: BlobWriter | undefined
+  readonly #claims = new Map<RepositoryName, Claim>()
+  #growing: GrowingBlob | undefined
   #outcome: FillOutcome | undefined
-  #wasPresent = false
-  /** All bytes are stored and make the digest; whether they can be kept is another matter. */
-  #isVerified = false
-  #readers = 0
-  /** What was stored last, for the readers that keep up: it need not be read back. */
-  #latest: { readonly start: number; readonly batch: readonly Uint8Array[] } | undefined
-  readonly #waiting = new Set<() => void>()
+  #presentSize: number | undefined
+  #isPushed = false
+  #bytesFetched = 0
+  #resumes = 0
 
   constructor(deps: FillDeps, request: FillRequest) {
     this.#deps = deps
     this.#request = request
     this.digest = request.digest
     this.from = request.from
-    this.#hasher = new Hasher(algorithmOf(request.digest))
+    this.upstream = request.upstream
     this.startedAtMs = deps.clock.now()
     let onOpened = () => {}
     let onFailed: (reason: unknown) => void = () => {}
@@ -92,30 +99,45 @@ export class Fill implements GrowingContent {
     this.settled = this.#run(onOpened)
       .catch((error: unknown): FillOutcome => ({ kind: 'failed', error }))
       .then(async outcome => {
-        if (outcome.kind === 'stored') for (const [name, link] of this.#claims) await this.#link(name, link)
+        if (outcome.kind === 'stored') for (const claim of this.#claims.values()) await this.#link(claim)
         this.#outcome = outcome // In the same turn as the last claim was seen: none comes between.
         deps.onSettled(outcome)
-        if (outcome.kind === 'failed') onFailed(outcome.error)
-        else onOpened()
-        this.#wake()
-        this.#latest = undefined
-        await this.#releaseIfUnused()
+        if (outcome.kind === 'failed') {
+          onFailed(outcome.error)
+          this.#growing?.fail(outcome.error)
+        } else onOpened()
+        await this.#growing?.end()
         return outcome
       })
   }
 
   /** Bytes of the whole blob; undefined while nobody has said. Known for sure once the fill has settled. */
   get size(): number | undefined {
-    return this.#size
+    return this.#presentSize ?? this.#growing?.size
   }
 
+  /** What an earlier fill has kept is among them. */
   get bytesStored(): number {
-    return this.#writer?.bytesWritten ?? 0
+    return this.#growing?.bytesStored ?? 0
+  }
+
+  /** Bytes that came from the upstream. */
+  get bytesFetched(): number {
+    return this.#bytesFetched
+  }
+
+  /** How often it was gone on with. */
+  get resumes(): number {
+    return this.#resumes
+  }
+
+  get readers(): number {
+    return this.#growing?.readers ?? 0
   }
 
   /** Whether nothing had to be fetched; known once `opened` has settled. */
   get wasPresent(): boolean {
-    return this.#wasPresent
+    return this.#presentSize !== undefined
   }
 
   isClaimedBy(name: RepositoryName): boolean {
@@ -123,74 +145,31 @@ export class Fill implements GrowingContent {
   }
 
   /** Has the blob linked to a repository before its last byte goes out; to be called before the fill has settled. */
-  claim(name: RepositoryName, link: () => Promise<void>): void {
-    if (!this.#claims.has(name)) this.#claims.set(name, link)
+  claim(claim: Claim): void {
+    if (!this.#claims.has(claim.name)) this.#claims.set(claim.name, claim)
+    if (claim.pushed) this.#isPushed = true
   }
 
   /**
    * A stream over the blob or a part of it: what is stored now, then the rest as it comes. Throws what the fill has
-   * failed with. Once it has settled the store is read as for any other blob.
+   * failed with. Once it has settled the store is read as for any other blob; undefined if nothing of it was kept.
    */
-  async read(range?: ByteRange, options: CallOptions = {}): Promise<Readable> {
+  async read(range?: ByteRange, options: CallOptions = {}): Promise<Readable | undefined> {
     options.signal?.throwIfAborted()
+    const { blobs } = this.#deps
     if (this.#outcome?.kind === 'failed') throw this.#outcome.error
-    if (this.#outcome !== undefined) return this.#deps.blobs.read(this.digest, range, options)
-    this.#readers++
-    const onClose = () => {
-      this.#readers--
-      void this.#releaseIfUnused()
-    }
-    return tail(this, { start: range?.start ?? 0, end: range?.end }, { ...options, onClose })
+    if (this.#isInStore) return ifKept(() => blobs.read(this.digest, range, options))
+    return this.#whileHeld()?.read(range, options)
   }
 
   /** Like read(), but by position; for content whose size is known and a store that can do so, too. */
-  async openReader(options: CallOptions = {}): Promise<ContentReader> {
+  async openReader(options: CallOptions = {}): Promise<ContentReader | undefined> {
     options.signal?.throwIfAborted()
-    const { blobs } = this.#deps
-    if (this.#size === undefined || blobs.openReader === undefined)
-      throw new TypeError('Cannot read by position')
+    const { openReader } = this.#deps.blobs
+    if (this.size === undefined || openReader === undefined) throw new TypeError('Cannot read by position')
     if (this.#outcome?.kind === 'failed') throw this.#outcome.error
-    if (this.#outcome !== undefined) return blobs.openReader(this.digest, options)
-    this.#readers++
-    let isOpen = true
-    return {
-      size: this.#size,
-      readInto: (into, position, opts) => this.#readInto(into, position, opts),
-      close: async () => {
-        if (isOpen) this.#readers--
-        isOpen = false
-        await this.#releaseIfUnused()
-      },
-    }
-  }
-
-  async #readInto(into: Buffer, position: number, options?: CallOptions): Promise<number> {
-    const limit = await this.waitBeyond(position, options)
-    if (limit <= position) return 0
-    const wanted = into.subarray(0, Math.min(into.length, limit - position))
-    const copied = this.#copyLatest(wanted, position)
-    return copied > 0
-      ? copied
-      : (await this.readAt(position, wanted.length, { ...options, into: wanted })).length
-  }
-
-  async waitBeyond(position: number, { signal }: CallOptions = {}): Promise<number> {
-    for (;;) {
-      const readable = this.#bytesReadable()
-      if (readable > position || this.#isVerified) return readable
-      await this.#wokenUp(signal)
-    }
-  }
-
-  async readAt(
-    position: number,
-    maxBytes: number,
-    options?: CallOptions & { readonly into?: Buffer },
-  ): Promise<Buffer> {
-    const writer = this.#writer
-    if (writer?.readWritten === undefined)
-      throw new TypeError(`Cannot read fill of "${this.digest}": not readable`)
-    return writer.readWritten(position, maxBytes, options)
+    if (this.#isInStore) return ifKept(() => openReader(this.digest, options))
+    return this.#whileHeld()?.openReader()
   }
 
   /** Ends the transfer at once; readers err. */
@@ -198,89 +177,124 @@ export class Fill implements GrowingContent {
     this.#stopping.abort(reason)
   }
 
-  /** From memory, for a reader that keeps up: as much of what was stored last as `into` holds; 0 if it is not there. */
-  #copyLatest(into: Buffer, position: number): number {
-    if (this.#latest === undefined || position < this.#latest.start) return 0
-    let copied = 0
-    let start = this.#latest.start
-    for (const piece of this.#latest.batch) {
-      const from = position + copied - start
-      if (from < piece.length && copied < into.length) {
-        const part = piece.subarray(from, from + into.length - copied)
-        into.set(part, copied)
-        copied += part.length
-      }
-      start += piece.length
-    }
-    return copied
+  get #isInStore(): boolean {
+    return this.#outcome?.kind === 'stored' || this.#outcome?.kind === 'present'
   }
 
-  /**
-   * The last byte is withheld until everything is verified, so that a bad body can only ever end short. From then on
-   * readers get it all: they need not wait until it is flushed to disk, and a full disk is none of their business.
-   */
-  #bytesReadable(): number {
-    const stored = this.bytesStored
-    if (this.#isVerified) return stored
-    if (this.#outcome?.kind === 'failed') throw this.#outcome.error
-    return Math.max(0, this.#size === undefined ? stored - 1 : Math.min(stored, this.#size - 1))
+  /** What was not kept can be read while somebody reads it. */
+  #whileHeld(): GrowingBlob | undefined {
+    const growing = this.#growing
+    if (growing === undefined) throw new TypeError(`Cannot read fill of "${this.digest}": it has not begun`)
+    return this.#outcome?.kind === 'passed' && growing.isReleased ? undefined : growing
   }
 
   async #run(opened: () => void): Promise<FillOutcome> {
     const present = await this.#deps.blobs.find(this.digest)
     if (present !== undefined) {
-      this.#size = present.size
-      this.#wasPresent = true
+      this.#presentSize = present.size
       return { kind: 'present', descriptor: present }
     }
+    const { blobs, logger, partials } = this.#deps
+    const deps = { request: this.#request, blobs, partials, logger }
     const { signal } = this.#stopping
-    const first = await this.#request.open(0, signal)
+    const rest = await beginWithRest(deps, signal)
+    if (rest !== undefined) this.#countResume()
+    const outcome = rest && (await this.#fetch(rest, opened))
+    if (outcome !== undefined) return outcome
+    const whole = await this.#fetch(await beginWhole(deps, signal), opened)
+    if (whole === undefined) throw new TypeError('A fill from the beginning has nothing to go back to')
+    return whole
+  }
+
+  /** The transfer and what follows from it; undefined if what was kept before has turned out to be wrong. */
+  async #fetch({ body, writer, size }: Beginning, opened: () => void): Promise<FillOutcome | undefined> {
+    const { logger } = this.#deps
+    const wasKept = writer.bytesWritten > 0
+    const growing = new GrowingBlob({ digest: this.digest, writer, size, logger })
+    this.#growing = growing
+    opened()
     try {
-      this.#size =
-        first.size ??
-        this.#request.expectedSize ??
-        (await this.#request.askSize?.(signal).catch(() => undefined))
-      this.#writer = await this.#deps.blobs.create({ signal })
-      opened()
-    } catch (err) {
-      await first.dispose()
-      throw err
-    }
-    try {
-      await transfer(first, this.#transferDeps(this.#writer), signal)
-      const found = this.#hasher.digest()
+      const hasher = new Hasher(algorithmOf(this.digest))
+      await transfer(body, this.#transferDeps(writer, hasher, growing), this.#stopping.signal)
+      const found = hasher.digest()
       if (found !== this.digest) throw wrongContent(this.digest, found)
-      this.#size = this.#writer.bytesWritten
-      this.#isVerified = true
-      this.#wake()
-      const descriptor = await this.#writer.commit(this.digest, found, { signal })
-      return { kind: 'stored', descriptor }
+      growing.verify()
+      return await this.#conclude(writer)
+    } catch (err) {
+      if (isInvalid(err)) this.#request.distrust?.()
+      if (wasKept && isInvalid(err)) {
+        logger.warn({ err, digest: this.digest }, 'what was kept of a blob is wrong, fetching it anew')
+        growing.fail(err)
+        await growing.end()
+        return undefined
+      }
+      if (this.#isWorthKeeping(err)) await this.#keep(writer)
+      throw err
     } finally {
-      await this.#clearUp(this.#writer)
+      await this.#discard(writer)
     }
   }
 
-  #transferDeps(writer: BlobWriter): TransferDeps {
-    const { clock, logger, onProgress, onResume } = this.#deps
+  /** Everything is verified, and the readers have it. */
+  async #conclude(writer: BlobWriter): Promise<FillOutcome> {
+    const { keeping } = this.#deps
+    const { digest } = this
+    const { signal } = this.#stopping
+    const size = writer.bytesWritten
+    try {
+      const hasRoom = this.#isPushed || (await keeping.makeRoom(size, { digest, signal }))
+      // Somebody may have pushed what needs it while room was looked for.
+      if (!hasRoom && !this.#isPushed)
+        return { kind: 'passed', descriptor: { mediaType: mediaTypes.octetStream, digest, size } }
+      const mirrored = this.#isPushed ? undefined : this.from
+      return { kind: 'stored', descriptor: await writer.commit(digest, digest, { signal, mirrored }) }
+    } finally {
+      keeping.release(digest)
+    }
+  }
+
+  #transferDeps(writer: BlobWriter, hasher: Hasher, growing: GrowingBlob): TransferDeps {
+    const { clock, logger, onProgress } = this.#deps
     return {
       digest: this.digest,
-      size: this.#size,
+      size: growing.size,
       open: this.#request.open,
       writer,
-      hasher: this.#hasher,
+      hasher,
       clock,
       logger,
       onBatch: (start, batch) => {
-        this.#latest = { start, batch }
-        onProgress(sizeOf(batch))
-        this.#wake()
+        const bytes = sizeOf(batch)
+        this.#bytesFetched += bytes
+        growing.grew(start, batch)
+        onProgress(bytes)
       },
-      onResume,
+      onResume: () => this.#countResume(),
+    }
+  }
+
+  #countResume(): void {
+    this.#resumes++
+    this.#deps.onResume()
+  }
+
+  /** The bytes are as good as their source: where only that was in the way, the next fill may go on with them. */
+  #isWorthKeeping(err: unknown): boolean {
+    if (this.#stopping.signal.aborted) return true
+    return err instanceof UpstreamError && err.failure !== 'invalid'
+  }
+
+  /** Never rejects: it must not hide why the fill has failed. */
+  async #keep(writer: BlobWriter): Promise<void> {
+    try {
+      await this.#deps.partials?.keep(writer)
+    } catch (err) {
+      this.#deps.logger.warn({ err, digest: this.digest }, 'cannot keep what there is of a blob')
     }
   }
 
   /** Never rejects: the blob itself is fine, and the next request links it again. */
-  async #link(name: RepositoryName, link: () => Promise<void>): Promise<void> {
+  async #link({ name, link }: Claim): Promise<void> {
     try {
       await link()
     } catch (err) {
@@ -288,40 +302,28 @@ export class Fill implements GrowingContent {
     }
   }
 
-  /** Never rejects: it must not hide why the fill has failed, nor fail one that has not. */
-  async #clearUp(writer: BlobWriter): Promise<void> {
+  /** Never rejects: it must not hide why the fill has failed, nor fail one that has not. Nothing after a commit. */
+  async #discard(writer: BlobWriter): Promise<void> {
     try {
       await writer.cancel()
     } catch (err) {
       this.#deps.logger.warn({ err, digest: this.digest }, 'cannot clear up after a fill')
     }
   }
+}
 
-  /** Never rejects, as nobody waits for it. */
-  async #releaseIfUnused(): Promise<void> {
-    if (this.#outcome === undefined || this.#readers > 0) return
-    try {
-      await this.#writer?.release()
-    } catch (err) {
-      this.#deps.logger.warn({ err, digest: this.digest }, 'cannot release the writer of a fill')
-    }
+/** Undefined if it is gone already: a store without much room may have given it up for something else. */
+async function ifKept<T>(open: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await open()
+  } catch (err) {
+    if (err instanceof BlobUnknownError) return undefined
+    throw err
   }
+}
 
-  async #wokenUp(signal: AbortSignal | undefined): Promise<void> {
-    let resume = () => {}
-    const woken = new Promise<void>(resolve => (resume = resolve))
-    this.#waiting.add(resume)
-    try {
-      await abortable(woken, signal)
-    } finally {
-      this.#waiting.delete(resume)
-    }
-  }
-
-  #wake(): void {
-    for (const resume of this.#waiting) resume()
-    this.#waiting.clear()
-  }
+function isInvalid(err: unknown): boolean {
+  return err instanceof UpstreamError && err.failure === 'invalid'
 }
 
 function wrongContent(digest: Digest, found: Digest): UpstreamError {

@@ -7,20 +7,32 @@ import type { CallOptions } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
+import type { PartialFills } from '../storage/partial-fills.ts'
 import { UpstreamError } from '../upstream/errors.ts'
+import type { FillRequest } from './beginning.ts'
+import { Fill, type Claim, type FillOutcome } from './fill.ts'
 import type { Keeping } from './keeping.ts'
-import { Fill, type FillOutcome, type FillRequest } from './fill.ts'
 
+/** A fill under way, for operators. */
 export interface FillStatus {
   readonly digest: Digest
+  /** The repository that it is fetched from, as it is stored. */
+  readonly repository: RepositoryName
+  readonly upstream: string
   readonly startedAtMs: number
+  /** What an earlier fill has kept is among them. */
   readonly bytesStored: number
   readonly size: number | undefined
+  readonly readers: number
+  /** How often it was gone on with, after a body that broke off or what an earlier fill has kept. */
+  readonly resumes: number
+  /** What came from the upstream, on average since the start; 0 in the first millisecond. */
+  readonly bytesPerSecond: number
 }
 
 export interface JoinRequest extends Omit<FillRequest, 'digest' | 'from'> {
-  /** The repository that the caller may read the blob in, and how to link it there. */
-  readonly claim: { readonly name: RepositoryName; readonly link: () => Promise<void> }
+  /** The repository that the caller may read the blob in. */
+  readonly claim: Claim
 }
 
 export type FillEvent =
@@ -31,7 +43,9 @@ export type FillEvent =
 
 export interface FillsDeps {
   readonly blobs: BlobStore
-  readonly keeping: Keeping
+  readonly keeping: Pick<Keeping, 'makeRoom' | 'release'>
+  /** Where what fills that fail have got is kept for the next; default: nowhere. */
+  readonly partials?: PartialFills | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly observe: (event: FillEvent) => void
@@ -52,12 +66,7 @@ export class Fills {
   }
 
   list(): readonly FillStatus[] {
-    return [...this.#inFlight.values()].map(({ digest, startedAtMs, bytesStored, size }) => ({
-      digest,
-      startedAtMs,
-      bytesStored,
-      size,
-    }))
+    return [...this.#inFlight.values()].map(fill => statusOf(fill, this.#deps.clock.now()))
   }
 
   /**
@@ -66,7 +75,7 @@ export class Fills {
    */
   async join(digest: Digest, request: JoinRequest, { signal }: CallOptions = {}): Promise<Fill> {
     const fill = this.#inFlight.get(digest) ?? this.#start(digest, request)
-    fill.claim(request.claim.name, request.claim.link)
+    fill.claim(request.claim)
     await abortable(fill.opened, signal)
     return fill
   }
@@ -88,9 +97,11 @@ export class Fills {
 
   #start(digest: Digest, request: JoinRequest): Fill {
     if (this.#draining) throw new UpstreamError('unavailable', 'none', 'Cannot start a fill: shutting down')
-    const { observe, blobs, clock, logger } = this.#deps
+    const { observe, blobs, keeping, partials, clock, logger } = this.#deps
     const deps = {
       blobs,
+      keeping,
+      partials,
       clock,
       logger,
       onProgress: (bytes: number) => observe({ kind: 'fill-progress', bytes }),
@@ -99,11 +110,28 @@ export class Fills {
         this.#inFlight.delete(digest)
         observe({ kind: 'fill-settled', outcome: outcome.kind })
         if (outcome.kind === 'failed') logger.warn({ err: outcome.error, digest }, 'fill failed')
+        if (outcome.kind === 'passed') logger.info({ digest }, 'no room to keep a blob, passed it on')
       },
     }
     const fill = new Fill(deps, { ...request, digest, from: request.claim.name })
     this.#inFlight.set(digest, fill)
     observe({ kind: 'fill-started' })
     return fill
+  }
+}
+
+function statusOf(fill: Fill, nowMs: number): FillStatus {
+  const { digest, upstream, startedAtMs, bytesStored, size, readers, resumes } = fill
+  const elapsedMs = nowMs - startedAtMs
+  return {
+    digest,
+    repository: fill.from,
+    upstream,
+    startedAtMs,
+    bytesStored,
+    size,
+    readers,
+    resumes,
+    bytesPerSecond: elapsedMs <= 0 ? 0 : Math.round((fill.bytesFetched / elapsedMs) * 1000),
   }
 }

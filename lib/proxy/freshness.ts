@@ -1,4 +1,4 @@
-// Whether a mirrored tag may be served without asking its upstream. Pure: what it says depends on what it is given.
+// Whether what an upstream said may be repeated without asking it again. Pure: the answer depends on what is given.
 import type { Tag } from '../oci/reference.ts'
 
 /** How long an upstream's tags are served without asking it, and what is done when it cannot be asked. */
@@ -9,6 +9,8 @@ export interface FreshnessPolicy {
   readonly rules: readonly { matches(tag: Tag): boolean; readonly ttlMs: number }[]
   /** `background`: what is here is served at once, however old, and the upstream is asked afterwards. */
   readonly revalidation: 'first' | 'background'
+  /** How long a client waits for the upstream although there is a copy to serve, milliseconds. */
+  readonly patienceMs: number
   /** What the upstream's 404 does to a tag that is here: `pass` answers 404 and keeps the copy. */
   readonly whenDeleted: 'pass' | 'serve'
   /** How long the upstream's answer that something does not exist is repeated, milliseconds. */
@@ -25,15 +27,33 @@ export interface Cooldown {
   exempts(tag: Tag): boolean
 }
 
-/** What is remembered of a mirrored tag. */
+/** What is remembered of something that an upstream said. */
 export interface Checked {
-  /** When the upstream last said what the tag means, milliseconds since the epoch. */
+  /** When it last said so, milliseconds since the epoch. */
   readonly checkedAtMs: number
 }
 
+/** What holds where nobody says otherwise: one time for all tags, asked first, a 404 passed on, no cooldown. */
+export function defaultFreshness(ttlMs = 60_000): FreshnessPolicy {
+  return {
+    ttlMs,
+    rules: [],
+    revalidation: 'first',
+    patienceMs: 1000,
+    whenDeleted: 'pass',
+    negativeTtlMs: 30_000,
+    cooldown: undefined,
+  }
+}
+
+/** How long a tag is served without asking, milliseconds. */
+export function ttlOf(policy: FreshnessPolicy, tag: Tag): number {
+  return policy.rules.find(rule => rule.matches(tag))?.ttlMs ?? policy.ttlMs
+}
+
 /**
- * `ttlMs` 0 means that every request asks. A check that lies in the future (the clock was set back) does not count.
- * Digests never expire; only tags come here. Source: docs/design/002-mirrored-tags.md.
+ * `ttlMs` 0 means that every request asks. A check that lies in the future (the clock was set back) does not count, and
+ * neither does one at NaN. Digests never expire: they do not come here.
  */
 export function judge(
   checked: Checked | undefined,

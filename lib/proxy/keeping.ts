@@ -8,13 +8,20 @@ export interface Keeping {
   used(digest: Digest): void
   /**
    * Makes room for that many bytes of mirrored content, removing older content if need be. False: there is no room, and
-   * the content must not be kept. Never rejects but with `signal.reason`.
+   * the content must not be kept. Never rejects but with `signal.reason`. With `digest`, the room is promised to that
+   * content until it is stored, or release() is called; without it another may get it first.
    */
-  makeRoom(sizeBytes: number, options?: CallOptions): Promise<boolean>
+  makeRoom(
+    sizeBytes: number,
+    options?: CallOptions & { readonly digest?: Digest | undefined },
+  ): Promise<boolean>
+  /** Gives back what was promised and not used. Also fine when there is nothing to give back: it belongs in a finally. */
+  release(digest: Digest): void
 }
 
 /** Where the disk is not looked after. */
 export const keepEverything: Keeping = {
   used() {},
   makeRoom: () => Promise.resolve(true),
+  release() {},
 }

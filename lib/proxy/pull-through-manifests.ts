@@ -1,156 +1,124 @@
 // Manifests of a mirrored repository.
 //
-// By digest: from the store, else from the upstream, once and for all. By tag: what was pushed under it wins; else the
-// mirrored tag while it is fresh (freshness.ts); else the upstream is asked, once for all who wait, and its trouble is
-// covered by what is here already. Its answer that there is no such tag is passed on, and the copy is kept.
+// By digest: from the store, else from the upstream, once and for all (manifests-by-digest.ts). By tag: what was pushed
+// under it wins; else what the upstream says (tag-meanings.ts), asked for as revalidation.ts decides. Its answer that
+// there is no such tag is passed on or not, by policy, and the copy is kept.
 import type { CallOptions } from '../oci/descriptor.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { ManifestUnknownError, ReferencesUnknownError } from '../oci/errors.ts'
-import { parseManifest, type Manifest, type ManifestContent } from '../oci/manifest.ts'
-import { digestReference, formatReference, tagReference, type Reference, type Tag } from '../oci/reference.ts'
+import { parseManifest, type ManifestContent } from '../oci/manifest.ts'
+import { formatReference, tagReference, type Reference, type Tag } from '../oci/reference.ts'
 import type { ManifestService, ServedManifest } from '../registry/registry.ts'
-import { isMirrored, type MirroredTag } from '../storage/mirrored-tags.ts'
 import { UpstreamError } from '../upstream/errors.ts'
-import { judge } from './freshness.ts'
+import { describeTag, type TagDescription } from './describe-tag.ts'
+import { ttlOf } from './freshness.ts'
+import { manifestsByDigest } from './manifests-by-digest.ts'
 import type { PullThroughBlobs } from './pull-through-blobs.ts'
 import type { PullThroughContext } from './pull-through.ts'
+import type { Question } from './questions.ts'
+import { revalidated, type Fetched } from './revalidation.ts'
+import { preferred } from './tag-history.ts'
+import { isCopy, isSettled, tagMeanings, type Copy, type Meaning } from './tag-meanings.ts'
 
-/** A mirrored tag with its manifest at hand. */
-interface Copy {
-  readonly record: MirroredTag
-  readonly manifest: Manifest
+export interface PullThroughManifests extends ManifestService {
+  /** What is known of a tag, without asking the upstream. */
+  describe(tag: Tag, options?: CallOptions): Promise<TagDescription>
+  /** Asks the upstream, however fresh the tag is, unless it was pushed here. ManifestUnknownError, UpstreamError. */
+  refresh(tag: Tag, options?: CallOptions): Promise<ServedManifest>
 }
 
-/** What a tag means here; both are missing where it means nothing. */
-interface Found {
-  readonly pushed?: Manifest
-  readonly copy?: Copy
-}
+/** How long a tag that should move by now, and cannot, is left alone, milliseconds. */
+const ripeningPauseMs = 5000
 
-export function pullThroughManifests(context: PullThroughContext, blobs: PullThroughBlobs): ManifestService {
-  const { route, hosted, mirrored, stores, mirroredTags, clock, logger, tagTtlMs, observe } = context
-  const { upstream } = route
-  const tagKey = (tag: Tag) => `${mirrored.name}:${tag}`
+export function pullThroughManifests(
+  context: PullThroughContext,
+  blobs: PullThroughBlobs,
+): PullThroughManifests {
+  const { route, hosted, mirrored, stores, mirroredTags, questions, clock, keeping, observe } = context
+  const { upstream, freshness } = route
+  const manifests = manifestsByDigest(context)
+  const tags = tagMeanings(context, manifests)
+  const keyOf = (tag: Tag) => `tag ${mirrored.name}:${tag}`
 
-  async function here(
-    service: ManifestService,
-    reference: Reference,
-    options?: CallOptions,
-  ): Promise<Manifest | undefined> {
-    try {
-      return await service.get(reference, options)
-    } catch (err) {
-      if (err instanceof ManifestUnknownError) return undefined
-      throw err
-    }
-  }
-
-  async function keep(manifest: Manifest): Promise<void> {
-    await stores.manifests.store(mirrored.name, manifest.bytes, manifest.descriptor.digest)
-    context.knownSizes.learnFrom(mirrored.name, manifest)
-  }
-
-  async function byDigest(digest: Digest, options?: CallOptions): Promise<ServedManifest> {
-    const reference = digestReference(digest)
-    const found =
-      (await here(hosted.manifests, reference, options)) ??
-      (mirrored === hosted ? undefined : await here(mirrored.manifests, reference, options))
-    observe({ kind: 'lookup', type: 'manifest', outcome: found === undefined ? 'miss' : 'hit' })
-    if (found !== undefined) {
-      context.knownSizes.learnFrom(mirrored.name, found)
-      return found
-    }
-    const fetch = async () => {
-      const manifest = await upstream.manifest(route.name, reference)
-      if (manifest === 'unchanged') throw new TypeError('Cannot be unchanged: nothing was known')
-      await keep(manifest)
-      return manifest
-    }
-    try {
-      return await context.fetches.run(`${mirrored.name}@${digest}`, fetch, options)
-    } catch (err) {
-      throw unknownIfAnswered(reference, err)
-    }
-  }
-
-  async function look(tag: Tag, options?: CallOptions): Promise<Found> {
-    if (mirrored !== hosted) {
-      const pushed = await here(hosted.manifests, tagReference(tag), options)
-      if (pushed !== undefined) return { pushed }
-    }
-    return lookAtMirrored(tag, await mirroredTags.get(mirrored.name, tag, options), options)
-  }
-
-  async function lookAtMirrored(
-    tag: Tag,
-    record: MirroredTag | undefined,
-    options?: CallOptions,
-  ): Promise<Found> {
-    const manifest = await here(mirrored.manifests, tagReference(tag), options)
-    if (manifest === undefined) return {}
-    if (record === undefined || !isMirrored(record, manifest.descriptor.digest)) return { pushed: manifest }
-    return { copy: { record, manifest } }
-  }
+  const questionOf = (tag: Tag, copy: Copy | undefined): Question<Fetched<Meaning>> => ({
+    key: keyOf(tag),
+    upstream,
+    ask: () => tags.ask(tag, copy),
+  })
 
   async function byTag(tag: Tag, options?: CallOptions): Promise<ServedManifest> {
-    const { pushed, copy } = await look(tag, options)
-    if (pushed !== undefined) return pushed
-    // A record whose digest is not the link's is from a move that a crash cut short: the upstream decides.
-    const isCurrent = copy?.record.digest === copy?.manifest.descriptor.digest
-    const verdict = judge(isCurrent ? copy?.record : undefined, tagTtlMs, clock.now())
-    const isHit = copy !== undefined && verdict === 'fresh'
-    observe({ kind: 'lookup', type: 'manifest', outcome: isHit ? 'hit' : 'miss' })
-    if (isHit) return copy.manifest
-    try {
-      return await context.fetches.run(tagKey(tag), () => revalidate(tag, copy), options)
-    } catch (err) {
-      if (!(err instanceof UpstreamError)) throw err
-      if (copy === undefined || err.failure === 'unknown') throw unknownIfAnswered(tagReference(tag), err)
-      logger.warn(
-        { err, repository: mirrored.name, tag },
-        'serving a stale tag: its upstream cannot be asked',
-      )
-      return { ...copy.manifest, stale: `upstream ${upstream.name} ${err.failure}` }
+    const here = await tags.look(tag, options)
+    if (here !== undefined && !isCopy(here)) return here.manifest
+    const subject = {
+      question: questionOf(tag, here),
+      freshness,
+      ttlMs: ttlOf(freshness, tag),
+      // A move that a crash has cut short: the upstream decides.
+      known: here && { value: here, checkedAtMs: isSettled(here) ? here.record.checkedAtMs : NaN },
     }
+    const { value, ...provenance } = await revalidated<Meaning>(subject, context, options)
+    if (provenance.stale !== undefined) {
+      context.logStale({ what: `${mirrored.name}:${tag}`, stale: provenance.stale })
+    }
+    if (!isCopy(value)) return { ...value.manifest, ...provenance }
+    if (freshness.cooldown !== undefined) context.heldBack.note(route, tag, value.record)
+    // Who has just been told what the tag means has seen to that already.
+    const isOld = provenance.cache === 'HIT' || provenance.cache === 'STALE'
+    const served = isOld ? await ripened(tag, value, options) : value
+    return isCopy(served) ? { ...served.manifest, ...provenance } : served.manifest
   }
 
-  async function revalidate(tag: Tag, copy: Copy | undefined): Promise<Manifest> {
-    const known = copy?.manifest.descriptor.digest
-    const answer = await upstream.manifest(
-      route.name,
-      tagReference(tag),
-      known === undefined ? {} : { known },
-    )
-    const checkedAtMs = clock.now()
-    const manifest = answer === 'unchanged' ? copy?.manifest : answer
-    if (manifest === undefined) throw new TypeError('Cannot be unchanged: nothing was known')
-    if (answer !== 'unchanged') await keep(answer)
-    return context.tagLock.run(tagKey(tag), async () => {
-      // Somebody may have pushed or deleted it while we asked, also through another process.
-      const now = await lookAtMirrored(tag, await mirroredTags.stored(mirrored.name, tag))
-      if (now.pushed !== undefined) return now.pushed
-      if (now.copy === undefined && answer === 'unchanged') return manifest
-      const { digest } = manifest.descriptor
-      const previous = now.copy?.manifest.descriptor.digest
-      const record = { digest, previous, upstream: upstream.name, checkedAtMs }
-      if (previous === digest && now.copy?.record.digest === digest) {
-        mirroredTags.renew(mirrored.name, tag, { ...now.copy.record, checkedAtMs })
-      } else {
-        await mirroredTags.set(mirrored.name, tag, record)
-        await stores.tags.set(mirrored.name, tag, digest)
-      }
-      return manifest
-    })
+  /** What the tag means if, by the passing of time alone, that is something else by now. */
+  async function ripened(tag: Tag, copy: Copy, options?: CallOptions): Promise<Meaning> {
+    const best = preferred(copy.record, tags.cooldownOf(tag), clock.now())
+    if (best === copy.manifest.descriptor.digest) return copy
+    if (await stores.manifests.get(mirrored.name, best, options)) return tags.ripen(tag, copy)
+    const question: Question<Fetched<Meaning>> = {
+      key: `${keyOf(tag)} ripening`,
+      upstream,
+      ask: async () => ({ value: await tags.ripen(tag, copy), cache: 'MISS' }),
+    }
+    const known = { value: copy, checkedAtMs: NaN }
+    const subject = { question, freshness, ttlMs: ripeningPauseMs, known }
+    return (await revalidated<Meaning>(subject, context, options)).value
+  }
+
+  /** Answers, counts what it was, and says that it was used. */
+  async function serve(
+    reference: Reference,
+    options: CallOptions | undefined,
+    isUse: (served: ServedManifest) => boolean,
+  ): Promise<ServedManifest> {
+    let served: ServedManifest
+    try {
+      served =
+        reference.kind === 'digest'
+          ? await manifests.get(reference.digest, options)
+          : await byTag(reference.tag, options)
+    } catch (err) {
+      if (!(err instanceof UpstreamError)) throw err
+      observe({ kind: 'lookup', type: 'manifest', outcome: 'miss' })
+      throw unknownIfAnswered(reference, err)
+    }
+    if (served.cache !== undefined) {
+      observe({ kind: 'lookup', type: 'manifest', outcome: outcomes[served.cache] })
+      if (isUse(served)) keeping.used(served.descriptor.digest)
+    }
+    return served
   }
 
   /** Every tag that is set becomes ours. */
   const put: ManifestService['put'] = async (bytes, contentType, reference, options = {}) => {
-    const tags = [...(reference.kind === 'tag' ? [reference.tag] : []), ...(options.tags ?? [])]
+    const pushed = [...(reference.kind === 'tag' ? [reference.tag] : []), ...(options.tags ?? [])]
     return context.tagLock.runAll(
-      tags.map(tag => `${hosted.name}:${tag}`),
+      pushed.map(tag => `${hosted.name}:${tag}`),
       async () => {
         const descriptor = await hosted.manifests.put(bytes, contentType, reference, options)
-        for (const tag of tags) await mirroredTags.forget(hosted.name, tag)
+        for (const tag of pushed) {
+          await mirroredTags.forget(hosted.name, tag)
+          questions.forgetFailure(`tag ${hosted.name}:${tag}`)
+        }
+        questions.forgetFailure(`manifest ${hosted.name}@${descriptor.digest}`)
         return descriptor
       },
       options,
@@ -176,19 +144,17 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
   }
 
   async function bringManifest(digest: Digest, options?: CallOptions): Promise<void> {
-    const { bytes } = await byDigest(digest, options)
+    const { bytes } = await manifests.get(digest, options)
     if (mirrored !== hosted) await stores.manifests.store(hosted.name, bytes, digest, options)
   }
 
   return {
-    get: (reference, options) =>
-      reference.kind === 'digest' ? byDigest(reference.digest, options) : byTag(reference.tag, options),
+    get: (reference, options) => serve(reference, options, () => true),
     async stat(reference, options) {
-      const { descriptor, stale } =
-        reference.kind === 'digest'
-          ? await byDigest(reference.digest, options)
-          : await byTag(reference.tag, options)
-      return { ...descriptor, stale }
+      // Who asked whether it is there has not used what had to be fetched for the answer.
+      const served = await serve(reference, options, ({ cache }) => cache !== 'MISS')
+      const { descriptor, bytes: _, ...provenance } = served
+      return { ...descriptor, ...provenance }
     },
     async put(bytes, contentType, reference, options) {
       try {
@@ -201,6 +167,17 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
       }
     },
     ...(hosted.manifests.remove && { remove: hosted.manifests.remove }),
+    describe: (tag, options) => describeTag(context, { key: keyOf(tag), meanings: tags }, tag, options),
+    async refresh(tag, options) {
+      const here = await tags.look(tag, options)
+      if (here !== undefined && !isCopy(here)) return here.manifest
+      try {
+        const { value, cache } = await questions.ask(questionOf(tag, here), options)
+        return cache === undefined ? value.manifest : { ...value.manifest, cache, ageMs: 0 }
+      } catch (err) {
+        throw unknownIfAnswered(tagReference(tag), err)
+      }
+    },
   }
 
   function unknownIfAnswered(reference: Reference, err: unknown): unknown {
@@ -208,3 +185,5 @@ export function pullThroughManifests(context: PullThroughContext, blobs: PullThr
     return isAnswer ? new ManifestUnknownError(hosted.name, formatReference(reference), { cause: err }) : err
   }
 }
+
+const outcomes = { HIT: 'hit', MISS: 'miss', STALE: 'stale', REVALIDATED: 'revalidated' } as const

@@ -6,19 +6,22 @@ import { ReferrerPage } from '../registry/referrer-page.ts'
 import type { ReferrerService } from '../registry/registry.ts'
 import { UpstreamError } from '../upstream/errors.ts'
 import type { PullThroughContext } from './pull-through.ts'
-import { staleness, type UpstreamList } from './upstream-lists.ts'
+import { staleness } from './revalidation.ts'
+import type { UpstreamList } from './upstream-lists.ts'
 
 export function pullThroughReferrers(context: PullThroughContext): ReferrerService {
   const { route, hosted, mirrored, referrerLists } = context
+  const { upstream, freshness } = route
   const services = mirrored === hosted ? [hosted.referrers] : [hosted.referrers, mirrored.referrers]
 
   async function there(subject: Digest, options?: CallOptions): Promise<UpstreamList<ManifestEntry>> {
-    const question = async () => (await route.upstream.referrers(route.name, subject)).map(asReferrer)
+    const key = `referrers ${route.stored}@${subject}`
+    const ask = async () => (await upstream.referrers(route.name, subject)).map(asReferrer)
     try {
-      return await referrerLists.get(`${route.stored}@${subject}`, question, options)
+      return await referrerLists.get({ key, upstream, freshness, ask }, options)
     } catch (err) {
       if (!(err instanceof UpstreamError)) throw err
-      return { items: undefined, stale: staleness(err) }
+      return { items: undefined, cache: 'STALE', stale: staleness(err) }
     }
   }
 
@@ -26,7 +29,7 @@ export function pullThroughReferrers(context: PullThroughContext): ReferrerServi
     async list(subject, filter, page, options) {
       const { after = '' } = page
       const { artifactType } = filter
-      const { items = [], stale } = await there(subject, options)
+      const { items = [], ...provenance } = await there(subject, options)
       const pages = await Promise.all(services.map(service => service.list(subject, filter, page, options)))
       const found = new Map<Digest, ManifestEntry>()
       for (const entry of items) {
@@ -44,7 +47,7 @@ export function pullThroughReferrers(context: PullThroughContext): ReferrerServi
       }
       const union = listed.end()
       const more = union.more || end !== undefined
-      return { items: union.items, more, ...(stale !== undefined && { stale }) }
+      return { items: union.items, more, ...provenance }
     },
   }
 }

@@ -7,10 +7,12 @@ import { pageOf } from '../registry/page.ts'
 import type { TagService } from '../registry/registry.ts'
 import { UpstreamError } from '../upstream/errors.ts'
 import type { PullThroughContext } from './pull-through.ts'
-import { staleness, type UpstreamList } from './upstream-lists.ts'
+import { staleness } from './revalidation.ts'
+import type { UpstreamList } from './upstream-lists.ts'
 
 export function pullThroughTags(context: PullThroughContext): TagService {
   const { route, hosted, mirrored, tagLists } = context
+  const { upstream, freshness } = route
 
   /** Undefined where there is no such repository here. */
   async function here(service: TagService, options?: CallOptions): Promise<readonly Tag[] | undefined> {
@@ -24,11 +26,12 @@ export function pullThroughTags(context: PullThroughContext): TagService {
 
   /** With no tag here either, trouble is not taken for an answer. */
   async function there(hasOwn: boolean, options?: CallOptions): Promise<UpstreamList<Tag>> {
+    const ask = () => upstream.tags(route.name)
     try {
-      return await tagLists.get(route.stored, () => route.upstream.tags(route.name), options)
+      return await tagLists.get({ key: `tags ${route.stored}`, upstream, freshness, ask }, options)
     } catch (err) {
       if (!(err instanceof UpstreamError) || !hasOwn) throw err
-      return { items: undefined, stale: staleness(err) }
+      return { items: undefined, cache: 'STALE', stale: staleness(err) }
     }
   }
 
@@ -37,14 +40,14 @@ export function pullThroughTags(context: PullThroughContext): TagService {
       const pushed = await here(hosted.tags, options)
       const copied = mirrored === hosted ? undefined : await here(mirrored.tags, options)
       const hasOwn = [...(pushed ?? []), ...(copied ?? [])].length > 0
-      const { items, stale } = await there(hasOwn, options)
+      const { items, ...provenance } = await there(hasOwn, options)
       if (pushed === undefined && copied === undefined && items === undefined) {
         throw new RegistryError('NAME_UNKNOWN', `Cannot list tags of "${hosted.name}": it has none`, {
           detail: { name: hosted.name },
         })
       }
       const all = new Set([...(pushed ?? []), ...(copied ?? []), ...(items ?? [])])
-      return { ...pageOf([...all].toSorted(), page), ...(stale !== undefined && { stale }) }
+      return { ...pageOf([...all].toSorted(), page), ...provenance }
     },
     ...(hosted.tags.remove && { remove: hosted.tags.remove }),
   }

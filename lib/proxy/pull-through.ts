@@ -6,27 +6,39 @@
 import type { Clock } from '../clock.ts'
 import { KeyedLock } from '../keyed-lock.ts'
 import type { Logger } from '../log.ts'
-import type { ManifestEntry } from '../oci/descriptor.ts'
+import type { CallOptions, ManifestEntry } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/reference.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Stores } from '../registry/local.ts'
-import type { Registry, Repository } from '../registry/registry.ts'
+import type { Registry, Repository, ServedManifest } from '../registry/registry.ts'
 import type { MirroredTags } from '../storage/mirrored-tags.ts'
+import type { TagDescription } from './describe-tag.ts'
 import type { Fills } from './fills.ts'
+import { HeldBack, type CooldownEvent } from './held-back.ts'
 import type { Keeping } from './keeping.ts'
 import { createKnownSizes } from './known-sizes.ts'
+import { offline } from './offline.ts'
 import { pullThroughBlobs } from './pull-through-blobs.ts'
-import { pullThroughManifests } from './pull-through-manifests.ts'
+import { pullThroughManifests, type PullThroughManifests } from './pull-through-manifests.ts'
 import { pullThroughReferrers } from './pull-through-referrers.ts'
 import { pullThroughTags } from './pull-through-tags.ts'
+import { pushedOnly } from './pushed-only.ts'
+import { Questions } from './questions.ts'
 import type { Route, Routing } from './routing.ts'
-import { SingleFlight } from '../single-flight.ts'
+import { createStaleLog, type StaleLog } from './stale-log.ts'
 import { UpstreamLists } from './upstream-lists.ts'
 
 /** A question for mirrored content and where its answer came from. */
-export interface LookupEvent {
+export interface LookupEvent extends Lookup {
+  /** Name of the one that is asked for what is not here. */
+  readonly upstream: string
+}
+
+interface Lookup {
   readonly kind: 'lookup'
   readonly type: 'blob' | 'manifest'
-  readonly outcome: 'hit' | 'miss'
+  readonly outcome: 'hit' | 'miss' | 'stale' | 'revalidated'
 }
 
 export interface PullThroughDeps {
@@ -38,55 +50,120 @@ export interface PullThroughDeps {
   readonly keeping: Keeping
   readonly clock: Clock
   readonly logger: Logger
-  /** How long a tag, or a list, is served without asking, milliseconds. */
-  readonly tagTtlMs: number
-  readonly observe: (event: LookupEvent) => void
+  /** No upstream is ever asked: what is here is all there is, and nothing of it is too old. Default false. */
+  readonly offline?: boolean | undefined
+  readonly observe: (event: LookupEvent | CooldownEvent) => void
 }
 
 /** What the services of one repository work with. */
-export interface PullThroughContext extends PullThroughDeps {
+export interface PullThroughContext extends Omit<PullThroughDeps, 'observe'> {
   readonly route: Route
   /** The local repository of the name that was asked for: where pushes are. */
   readonly hosted: Repository
   /** The local repository of the upstream's name: where mirrored content is. Often the same. */
   readonly mirrored: Repository
+  readonly observe: (event: Lookup) => void
   readonly knownSizes: ReturnType<typeof createKnownSizes>
-  /** One fetch of a manifest at a time, shared by all who wait for it. */
-  readonly fetches: SingleFlight
+  /** To all upstreams, each asked once for all who wait. */
+  readonly questions: Questions
   /** Held while a tag's link and its record are changed together. */
   readonly tagLock: KeyedLock
-  /** By repository name. */
   readonly tagLists: UpstreamLists<Tag>
-  /** By repository name and subject. */
   readonly referrerLists: UpstreamLists<ManifestEntry>
+  readonly logStale: StaleLog
+  readonly heldBack: HeldBack
 }
 
-export function createPullThroughRegistry(deps: PullThroughDeps): Registry {
-  const lists = { clock: deps.clock, logger: deps.logger, ttlMs: deps.tagTtlMs }
+export interface PullThroughRegistry extends Registry {
+  /** What is known of a tag, without asking its upstream; undefined where the repository has none. */
+  describeTag(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<TagDescription | undefined>
+  /**
+   * Asks the upstream for a tag, however fresh that is, unless it was pushed here. ManifestUnknownError, UpstreamError;
+   * undefined where the repository has no upstream.
+   */
+  refresh(name: RepositoryName, tag: Tag, options?: CallOptions): Promise<ServedManifest | undefined>
+  /** Ends asking in the background: what is under way gets at most `graceMs`. To be called before upstreams are closed. */
+  drain(graceMs: number): Promise<void>
+}
+
+export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughRegistry {
+  const questions = new Questions(deps)
+  const logStale = createStaleLog(deps)
+  const lists = { clock: deps.clock, questions, logStale, offline: deps.offline }
   const shared = {
     knownSizes: createKnownSizes(),
-    fetches: new SingleFlight(),
+    questions,
     tagLock: new KeyedLock(),
     tagLists: new UpstreamLists<Tag>(lists),
     referrerLists: new UpstreamLists<ManifestEntry>(lists),
+    logStale,
+    heldBack: new HeldBack(deps),
   }
+
+  const withheld = {
+    isMirrored: async (digest: Digest, options?: CallOptions) =>
+      (await deps.stores.mirroredContent.find(digest, options)) !== undefined,
+    mirroredTags: deps.mirroredTags,
+  }
+
+  function contextOf(name: RepositoryName, hosted: Repository): PullThroughContext | undefined {
+    const found = deps.routing(name)
+    if (found === undefined) return undefined
+    const route = deps.offline === true ? { ...found, upstream: offline(found.upstream) } : found
+    const mirrored = route.stored === name ? hosted : deps.local.repository(route.stored)
+    const observe = (event: Lookup) => deps.observe({ ...event, upstream: route.upstream.name })
+    return { ...deps, ...shared, route, hosted, mirrored, observe }
+  }
+
+  /** Undefined where the repository has no upstream. */
+  function manifestsOf(name: RepositoryName): PullThroughManifests | undefined {
+    const context = contextOf(name, deps.local.repository(name))
+    return context && pullThroughManifests(context, pullThroughBlobs(context))
+  }
+
   return {
     repository(name): Repository {
       const hosted = deps.local.repository(name)
-      const route = deps.routing(name)
-      if (route === undefined) return hosted
-      const mirrored = route.stored === name ? hosted : deps.local.repository(route.stored)
-      const context: PullThroughContext = { ...deps, ...shared, route, hosted, mirrored }
-      const blobs = pullThroughBlobs(context)
-      return {
-        name,
-        blobs,
-        manifests: pullThroughManifests(context, blobs),
-        tags: pullThroughTags(context),
-        referrers: pullThroughReferrers(context),
-        uploads: hosted.uploads,
-      }
+      const context = contextOf(name, hosted)
+      return context === undefined ? pushedOnly(hosted, withheld) : new PullThroughRepository(context)
     },
     repositories: (page, options) => deps.local.repositories(page, options),
+    describeTag: async (name, tag, options) => manifestsOf(name)?.describe(tag, options),
+    refresh: async (name, tag, options) => manifestsOf(name)?.refresh(tag, options),
+    drain: graceMs => questions.drain(graceMs),
+  }
+}
+
+/** Its services are made when they are asked for: a request needs one or two of them. */
+class PullThroughRepository implements Repository {
+  readonly isMirror = true
+  readonly #context: PullThroughContext
+
+  constructor(context: PullThroughContext) {
+    this.#context = context
+  }
+
+  get name() {
+    return this.#context.hosted.name
+  }
+
+  get blobs() {
+    return pullThroughBlobs(this.#context)
+  }
+
+  get manifests() {
+    return pullThroughManifests(this.#context, this.blobs)
+  }
+
+  get tags() {
+    return pullThroughTags(this.#context)
+  }
+
+  get referrers() {
+    return pullThroughReferrers(this.#context)
+  }
+
+  get uploads() {
+    return this.#context.hosted.uploads
   }
 }

@@ -1,6 +1,8 @@
 // Which upstream a repository is mirrored from, and under what name it is known there.
-import { isRepositoryName, type RepositoryName } from '../oci/repository-name.ts'
+import { dockerHubHosts, officialRepository } from '../oci/docker-hub.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { defaultFreshness, type FreshnessPolicy } from './freshness.ts'
 
 export interface Route {
   readonly upstream: Upstream
@@ -8,25 +10,24 @@ export interface Route {
   readonly name: RepositoryName
   /** The one that its mirrored content is stored under here, however it was asked for. */
   readonly stored: RepositoryName
+  /** Whether it was named by a client and by nobody else: then its word for having something is not enough. */
+  readonly isNamedByClient?: boolean | undefined
+  /** How long what this upstream says is served without asking it. */
+  readonly freshness: FreshnessPolicy
 }
 
 /** Undefined where a name has no upstream. */
 export type Routing = (name: RepositoryName) => Route | undefined
 
-/** Hosts by which Docker Hub goes; only there does a name without a slash mean `library/<name>`. */
-const dockerHubHosts: ReadonlySet<string> = new Set([
-  'docker.io',
-  'index.docker.io',
-  'registry-1.docker.io',
-  'registry.hub.docker.com',
-])
-
 /** Everything is mirrored from one upstream. */
-export function routeAllTo(upstream: Upstream, upstreamHost: string): Routing {
-  const isDockerHub = dockerHubHosts.has(upstreamHost)
+export function routeAllTo(
+  upstream: Upstream,
+  upstreamHost: string,
+  freshness: FreshnessPolicy = defaultFreshness(),
+): Routing {
+  const isDockerHub = dockerHubHosts.includes(upstreamHost)
   return name => {
-    const official = `library/${name}`
-    const known = isDockerHub && !name.includes('/') && isRepositoryName(official) ? official : name
-    return { upstream, name: known, stored: known }
+    const known = isDockerHub ? officialRepository(name) : name
+    return { upstream, name: known, stored: known, freshness }
   }
 }

@@ -2,29 +2,40 @@
 // be asked. In memory only: after a restart it is asked once more.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
-import type { Logger } from '../log.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
-import type { Staleness } from '../registry/registry.ts'
-import { SingleFlight } from '../single-flight.ts'
+import type { Provenance } from '../registry/registry.ts'
 import { UpstreamError } from '../upstream/errors.ts'
-import { judge } from './freshness.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { FreshnessPolicy } from './freshness.ts'
+import type { Questions } from './questions.ts'
+import { revalidated, type Fetched } from './revalidation.ts'
+import type { StaleLog } from './stale-log.ts'
 
 export interface UpstreamListsDeps {
   readonly clock: Clock
-  readonly logger: Logger
-  /** How long a list is used without asking again, milliseconds. */
-  readonly ttlMs: number
+  readonly questions: Questions
+  readonly logStale: StaleLog
+  readonly offline?: boolean | undefined
   /** Of all lists that are remembered. Default 32 MiB. */
   readonly maxBytes?: number | undefined
 }
 
 /** `items` is undefined where the upstream says that it has no such repository, or lets us see none. */
-export interface UpstreamList<T> extends Staleness {
+export interface UpstreamList<T> extends Provenance {
   readonly items: readonly T[] | undefined
 }
 
+/** A list as it is asked for. */
+export interface ListQuestion<T> {
+  /** Names the list among all, and with it the type of its items. */
+  readonly key: string
+  readonly upstream: Upstream
+  readonly freshness: FreshnessPolicy
+  readonly ask: () => Promise<readonly T[]>
+}
+
 interface Known<T> {
-  readonly items: readonly T[] | undefined
+  readonly value: readonly T[]
   readonly checkedAtMs: number
   readonly bytes: number
 }
@@ -32,7 +43,6 @@ interface Known<T> {
 export class UpstreamLists<T> {
   readonly #deps: UpstreamListsDeps
   readonly #known: LRUCache<string, Known<T>>
-  readonly #questions = new SingleFlight()
 
   constructor(deps: UpstreamListsDeps) {
     this.#deps = deps
@@ -43,46 +53,37 @@ export class UpstreamLists<T> {
   }
 
   /**
-   * The list under `key`; `question` is asked once for all who wait. An upstream in trouble is covered by what it said
-   * before, which is marked stale then; UpstreamError where it has said nothing yet.
+   * The list; it is asked for once for all who wait. An upstream in trouble is covered by what it said before, which is
+   * marked stale then; UpstreamError where it has said nothing yet.
    */
-  async get(
-    key: string,
-    question: () => Promise<readonly T[]>,
-    options?: CallOptions,
-  ): Promise<UpstreamList<T>> {
-    const { clock, logger, ttlMs } = this.#deps
+  async get(question: ListQuestion<T>, options?: CallOptions): Promise<UpstreamList<T>> {
+    const { key, upstream, freshness } = question
     const known = this.#known.get(key)
-    if (known !== undefined && judge(known, ttlMs, clock.now()) === 'fresh') return { items: known.items }
+    const subject = {
+      question: { key, upstream, ask: () => this.#ask(question) },
+      freshness,
+      ttlMs: freshness.ttlMs,
+      known,
+    }
     try {
-      return { items: await this.#questions.run(key, () => this.#ask(key, question), options) }
+      const { value, ...provenance } = await revalidated(subject, this.#deps, options)
+      if (provenance.stale !== undefined) this.#deps.logStale({ what: key, stale: provenance.stale })
+      return { items: value, ...provenance }
     } catch (err) {
       if (!(err instanceof UpstreamError)) throw err
-      logger.warn({ err, list: key }, 'cannot ask an upstream for a list')
-      if (known === undefined) throw err
-      return { items: known.items, stale: staleness(err) }
-    }
-  }
-
-  async #ask(key: string, question: () => Promise<readonly T[]>): Promise<readonly T[] | undefined> {
-    let items: readonly T[] | undefined
-    try {
-      items = await question()
-    } catch (err) {
       // A refusal is no news where nothing else was ever said: Docker Hub refuses what it does not know.
-      const isUnknown =
-        err instanceof UpstreamError &&
-        (err.failure === 'unknown' ||
-          (err.failure === 'denied' && this.#known.peek(key)?.items === undefined))
-      if (!isUnknown) throw err
+      if (err.failure === 'unknown' || (err.failure === 'denied' && known === undefined)) {
+        return { items: undefined }
+      }
+      this.#deps.logStale({ what: key, stale: `upstream ${err.upstream} ${err.failure}` })
+      throw err
     }
-    const bytes = items === undefined ? 0 : JSON.stringify(items).length
-    this.#known.set(key, { items, checkedAtMs: this.#deps.clock.now(), bytes })
-    return items
   }
-}
 
-/** Why what is given may be out of date. */
-export function staleness({ upstream, failure }: UpstreamError): string {
-  return `upstream ${upstream} ${failure}`
+  async #ask({ key, ask }: ListQuestion<T>): Promise<Fetched<readonly T[]>> {
+    const value = await ask()
+    const bytes = JSON.stringify(value).length
+    this.#known.set(key, { value, checkedAtMs: this.#deps.clock.now(), bytes })
+    return { value, cache: 'MISS' }
+  }
 }

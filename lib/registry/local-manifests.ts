@@ -52,7 +52,11 @@ export function localManifests(
     async put(bytes, contentType, reference, { tags: more = [], ...opts } = {}) {
       const digest = reference.kind === 'digest' ? verified(bytes, reference.digest) : digestOf(bytes)
       const content = parseAccepted(bytes, contentType)
-      await manifests.checkReferences(name, rules.check(content), opts)
+      const required = rules.check(content)
+      await manifests.checkReferences(name, required, opts)
+      await manifests.claim(name, content, opts)
+      // What was there before may have been evicted; from now on it cannot be.
+      await manifests.checkReferences(name, required, opts)
       const wanted = [...(reference.kind === 'tag' ? [reference.tag] : []), ...more]
       const store = async () => {
         await manifests.store(name, bytes, digest, opts)

@@ -14,6 +14,7 @@ import { unlessAbsent } from '../storage/driver/unless-absent.ts'
 import { layout } from '../storage/layout.ts'
 import type { Links } from '../storage/links.ts'
 import type { ManifestStore } from '../storage/manifest-store.ts'
+import type { MirroredContent } from '../storage/mirrored-content.ts'
 import type { ReferrerIndex } from '../storage/referrer-index.ts'
 import type { TagStore } from '../storage/tag-store.ts'
 import type { Uploads } from '../storage/uploads.ts'
@@ -40,6 +41,8 @@ export interface Stores {
   readonly blobs: BlobStore
   readonly links: Links
   readonly manifests: ManifestStore
+  /** Which of the content came from upstreams alone. */
+  readonly mirroredContent: MirroredContent
   readonly referrers: ReferrerIndex
   readonly tags: TagStore
   readonly uploads: Uploads
@@ -180,6 +183,7 @@ function localUploads(stores: Stores, name: RepositoryName): UploadService {
     async mount(digest, from, opts) {
       const target = await links.resolve(from, 'layer', digest, opts)
       if (target === undefined) throw new BlobUnknownError(digest)
+      await blobs.claim(target, opts)
       const { size, mediaType } = await blobs.stat(target, opts)
       await links.link(name, 'layer', target, opts)
       return { mediaType, digest: target, size }

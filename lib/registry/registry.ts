@@ -21,6 +21,8 @@ export interface Registry {
 
 export interface Repository {
   readonly name: RepositoryName
+  /** Whether content that is not here is fetched from elsewhere. */
+  readonly isMirror?: boolean
   readonly blobs: BlobService
   readonly manifests: ManifestService
   readonly tags: TagService
@@ -54,16 +56,26 @@ export type BlobBody =
     }
   | { readonly kind: 'redirect'; readonly location: URL }
 
-/** Set where a mirror could not ask its upstream: why what it gives may be out of date. */
-export interface Staleness {
+/** How a mirror came by what it gives. Empty for what was pushed here. */
+export interface Provenance {
+  /**
+   * - `HIT`: it was here, and the upstream need not be asked
+   * - `REVALIDATED`: it was here, and the upstream has confirmed it now
+   * - `MISS`: it was fetched now
+   * - `STALE`: it was here, and its time is over
+   */
+  readonly cache?: 'HIT' | 'MISS' | 'STALE' | 'REVALIDATED' | undefined
+  /** Set with STALE: why the upstream was not asked, or did not tell. */
   readonly stale?: string | undefined
+  /** Since the upstream last confirmed it, milliseconds; absent for content that never changes. */
+  readonly ageMs?: number | undefined
 }
 
 /** A manifest as it is given out. */
-export interface ServedManifest extends Manifest, Staleness {}
+export interface ServedManifest extends Manifest, Provenance {}
 
 /** A page of a list as it is given out. */
-export interface ServedPage<T> extends PageOf<T>, Staleness {}
+export interface ServedPage<T> extends PageOf<T>, Provenance {}
 
 /** What was stored. */
 export interface PutManifest extends Descriptor {
@@ -75,7 +87,7 @@ export interface ManifestService {
   /** ManifestUnknownError, UpstreamError. */
   get(reference: Reference, options?: CallOptions): Promise<ServedManifest>
   /** What `get` would answer, without the bytes where that saves work. */
-  stat(reference: Reference, options?: CallOptions): Promise<Descriptor & Staleness>
+  stat(reference: Reference, options?: CallOptions): Promise<Descriptor & Provenance>
   /**
    * Stores the bytes as they are, and moves to them the tag that `reference` is, and `tags`. RegistryError
    * MANIFEST_INVALID, DigestMismatchError, ReferencesUnknownError, TagImmutableError.

@@ -1,7 +1,5 @@
 // Which tags may not be moved. A pure rule; local.ts asks it under the locks that a push holds.
-//
-// A pattern is a regular expression between slashes, matched anywhere unless it is anchored, or else a whole name in
-// which `*` stands for any characters, slashes included, and `?` for one.
+import { compilePattern } from '../name-pattern.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Tag } from '../oci/reference.ts'
@@ -21,8 +19,8 @@ export interface TagPolicy {
 /** Throws SyntaxError for a pattern that is no regular expression; configuration has checked them. */
 export function createTagPolicy(rules: readonly ImmutableTags[]): TagPolicy {
   const compiled = rules.map(({ repository, tags }) => ({
-    repository: compile(repository ?? '*'),
-    tags: tags.map(compile),
+    repository: compilePattern(repository ?? '*'),
+    tags: tags.map(compilePattern),
   }))
   return {
     isImmutable: (name, tag) =>
@@ -38,15 +36,4 @@ export class TagImmutableError extends RegistryError {
     const detail = `tag "${tag}" is immutable: it points to ${digest}`
     super('DENIED', `Cannot change tag: ${detail}`, { detail })
   }
-}
-
-function compile(pattern: string): RegExp {
-  if (pattern.length > 1 && pattern.startsWith('/') && pattern.endsWith('/')) {
-    return new RegExp(pattern.slice(1, -1), 'u')
-  }
-  const source = pattern
-    .replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
-    .replaceAll('\\*', '.*')
-    .replaceAll('\\?', '.')
-  return new RegExp(`^(?:${source})$`, 'u')
 }

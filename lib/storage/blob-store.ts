@@ -1,7 +1,9 @@
 // The content-addressed store over a driver: digests, but no repository and no access rule. Content is written to a
 // staging path, verified and made durable there, and only then moved to the path that its digest names. What lies
 // there is never written again.
-import { randomUUID } from 'node:crypto'
+//
+// What comes from an upstream is stored with `mirrored`, and marked before it can be seen; all else counts as pushed,
+// and is claimed before it is looked for. Only what is marked can be evicted: see mirrored-content.ts.
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../oci/byte-range.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
@@ -10,9 +12,12 @@ import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { ContentReader } from '../streams/content-reader.ts'
 import { noDescriptorCache, type DescriptorCache } from './descriptor-cache.ts'
-import { PathNotFoundError, type FileWriter, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import { PathNotFoundError, type StorageDriver, type StoragePath } from './driver/driver.ts'
 import { unlessAbsent } from './driver/unless-absent.ts'
 import { layout } from './layout.ts'
+import type { MirroredContent, MirroredEntry } from './mirrored-content.ts'
+import type { Marker } from './mirrored-marker.ts'
+import { stageBlob, type BlobWriter, type CommitOptions, type StageOptions } from './staged-blobs.ts'
 
 export interface BlobStore {
   /** BlobUnknownError. */
@@ -25,31 +30,51 @@ export interface BlobStore {
   openReader?: ((digest: Digest, options?: CallOptions) => Promise<ContentReader>) | undefined
   /** The whole of a small blob: a manifest. BlobUnknownError. */
   readAll(digest: Digest, options?: CallOptions): Promise<Buffer>
-  /** Stores bytes that are in memory, under a digest of their own; nothing happens if they are there. */
-  put(bytes: Uint8Array, digest: Digest, options?: CallOptions): Promise<Descriptor>
-  /** A writer for content that is still arriving; see BlobWriter. */
-  create(options?: CallOptions): Promise<BlobWriter>
+  /** Stores bytes that are in memory, under a digest of their own; nothing is written if they are there. */
+  put(bytes: Uint8Array, digest: Digest, options?: PutOptions): Promise<Descriptor>
+  /** A writer for content that is still arriving; see staged-blobs.ts. */
+  create(options?: StageOptions): Promise<BlobWriter>
   /**
    * Takes in a complete, durable file whose content was verified to be `digest`. If the blob is there already, the
    * file is removed and the blob left as it is; one of another length was damaged, and is replaced.
    */
-  adopt(from: StoragePath, digest: Digest, sizeBytes: number, options?: CallOptions): Promise<Descriptor>
+  adopt(from: StoragePath, digest: Digest, sizeBytes: number, options?: CommitOptions): Promise<Descriptor>
+  /** Something that was pushed needs it: it is never evicted from now on. Whether it is there is asked afterwards. */
+  claim(digest: Digest, options?: CallOptions): Promise<void>
+  /** Removes mirrored content that nobody reads or has claimed. The bytes that were freed; undefined: it stays. */
+  evict(digest: Digest, eviction: Eviction, options?: CallOptions): Promise<number | undefined>
   remove(digest: Digest, options?: CallOptions): Promise<void>
 }
 
-/** A staged blob. The caller hashes while it writes and hands in what it found; see proxy/fill.ts. */
-export interface BlobWriter extends Omit<FileWriter, 'commit' | 'close'> {
-  /** Makes the blob visible under `expected`. DigestMismatchError if `found` differs: then nothing is kept. */
-  commit(expected: Digest, found: Digest, options?: CallOptions): Promise<Descriptor>
+export interface PutOptions extends CallOptions {
+  /** The bytes were fetched from an upstream; undefined: somebody pushed them. */
+  readonly mirrored?: Omit<Marker, 'size'> | undefined
+}
+
+export interface Eviction {
+  /** Asked under the digest's lock, and once more just before the bytes go. */
+  mayGo(entry: MirroredEntry): boolean
+  /** Removes all that leads to the content; false: it must stay after all. */
+  unlink(entry: MirroredEntry): Promise<boolean>
 }
 
 export interface BlobStoreDeps {
   readonly driver: StorageDriver
   readonly cache?: DescriptorCache
+  /** Undefined only over a tree that nothing is ever evicted from. */
+  readonly mirroredContent?: MirroredContent | undefined
 }
 
-export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStoreDeps): BlobStore {
+export function createBlobStore({
+  driver,
+  cache = noDescriptorCache,
+  mirroredContent,
+}: BlobStoreDeps): BlobStore {
   const openReader = driver.openReader?.bind(driver)
+
+  async function exclusively<T>(digest: Digest, work: () => Promise<T>, options?: CallOptions): Promise<T> {
+    return mirroredContent === undefined ? work() : mirroredContent.exclusively(digest, work, options)
+  }
 
   async function stat(digest: Digest, options?: CallOptions): Promise<Descriptor> {
     const known = cache.size(digest)
@@ -85,16 +110,68 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
     from: StoragePath,
     digest: Digest,
     sizeBytes: number,
-    options?: CallOptions,
+    { mirrored, ...options }: CommitOptions = {},
   ): Promise<Descriptor> {
-    const present = await holds(digest, options)
-    if (present?.size === sizeBytes) {
-      await driver.remove(from, options)
-      return present
+    return storing({
+      digest,
+      marker: mirrored && { kind: 'blob', size: sizeBytes, repositories: [mirrored], refs: [] },
+      sizeBytes,
+      options,
+      write: () => driver.move(from, layout.blobContent(digest), options),
+      skip: () => driver.remove(from, options),
+    })
+  }
+
+  /** Content becomes visible: marked or claimed first, then by `write`; if it is there already, there is only `skip`. */
+  async function storing({ digest, marker, sizeBytes, options, write, skip }: Storing): Promise<Descriptor> {
+    const work = async () => {
+      if (marker === undefined) await mirroredContent?.unmark(digest, options)
+      const present = await holds(digest, options)
+      // What is there without a marker was pushed, and stays so.
+      const isMirrored =
+        marker !== undefined &&
+        (present === undefined || (await mirroredContent?.find(digest, options)) !== undefined)
+      if (isMirrored) await mirroredContent?.mark(digest, marker, options)
+      if (present?.size === sizeBytes) {
+        await skip?.()
+        return present
+      }
+      const { epoch } = cache
+      try {
+        await write()
+      } catch (err) {
+        if (isMirrored && present === undefined) await unmarkIfAbsent(digest)
+        throw err
+      }
+      return remembered(digest, sizeBytes, epoch)
     }
-    const { epoch } = cache
-    await driver.move(from, layout.blobContent(digest), options)
-    return remembered(digest, sizeBytes, epoch)
+    return exclusively(digest, work, options)
+  }
+
+  /** Never rejects: a marker without content goes when the markers are next read. */
+  async function unmarkIfAbsent(digest: Digest): Promise<void> {
+    try {
+      if ((await holds(digest)) === undefined) await mirroredContent?.unmark(digest)
+    } catch {
+      // The caller throws what went wrong first.
+    }
+  }
+
+  async function removeBytes(digest: Digest, options?: CallOptions): Promise<void> {
+    cache.forgetSize(digest)
+    await driver.remove(layout.blobDirectory(digest), options)
+    cache.forgetSize(digest) // Somebody may have looked before it was gone.
+  }
+
+  /** Whoever opens content says so before, so that it is not evicted under their hands, until `release` is called. */
+  async function held<T>(digest: Digest, open: (release: () => void) => Promise<T>): Promise<T> {
+    const release = mirroredContent?.hold(digest) ?? (() => {})
+    try {
+      return await translating(digest, () => open(release))
+    } catch (err) {
+      release()
+      throw err
+    }
   }
 
   return {
@@ -110,65 +187,78 @@ export function createBlobStore({ driver, cache = noDescriptorCache }: BlobStore
     adopt,
     openReader:
       openReader &&
-      ((digest, options) => translating(digest, () => openReader(layout.blobContent(digest), options))),
+      ((digest, options) =>
+        held(digest, async release =>
+          releasing(await openReader(layout.blobContent(digest), options), release),
+        )),
     read: (digest, range, options) =>
-      translating(digest, () => driver.read(layout.blobContent(digest), { ...options, ...range })),
+      held(digest, async release => {
+        const stream = await driver.read(layout.blobContent(digest), { ...options, ...range })
+        if (stream.closed) release()
+        return stream.once('close', release)
+      }),
     readAll: (digest, options) =>
       translating(digest, () => driver.readAll(layout.blobContent(digest), options)),
-    async put(bytes, digest, options) {
+    async put(bytes, digest, { mirrored, ...options } = {}) {
       const found = digestOf(bytes, algorithmOf(digest))
       if (found !== digest) throw new DigestMismatchError(digest, found)
-      const present = await holds(digest, options)
-      if (present?.size === bytes.length) return present
-      const { epoch } = cache
-      await driver.writeAll(layout.blobContent(digest), bytes, options)
-      return remembered(digest, bytes.length, epoch)
+      return storing({
+        digest,
+        marker: mirrored && { ...mirrored, size: bytes.length },
+        sizeBytes: bytes.length,
+        options,
+        write: () => driver.writeAll(layout.blobContent(digest), bytes, options),
+      })
     },
-    async create(options) {
-      const id = randomUUID()
-      const writer = await driver.openWriter(layout.fillContent(id), options)
-      let isCleared = false
-      const clear = async () => {
-        if (isCleared) return
-        await driver.remove(layout.fill(id))
-        isCleared = true
+    claim: (digest, options) =>
+      exclusively(digest, async () => mirroredContent?.unmark(digest, options), options),
+    async evict(digest, { mayGo, unlink }, options) {
+      const work = async () => {
+        const entry = mirroredContent?.get(digest)
+        if (mirroredContent === undefined || entry === undefined) return undefined
+        const stays = () => mirroredContent.isHeld(digest) || !mayGo(entry)
+        // Storage is asked, too: another process may have taken a push.
+        if (stays() || !(await mirroredContent.isMarked(digest, options))) return undefined
+        if (!(await unlink(entry)) || stays()) return undefined
+        await removeBytes(digest, options)
+        await mirroredContent.unmark(digest)
+        return entry.size
       }
-      const discard = async () => {
-        try {
-          await writer.cancel()
-        } finally {
-          await clear()
-        }
-      }
-      return {
-        get bytesWritten() {
-          return writer.bytesWritten
-        },
-        write: (chunk, opts) => writer.write(chunk, opts),
-        ...(writer.readWritten && { readWritten: writer.readWritten.bind(writer) }),
-        release: () => writer.release(),
-        cancel: discard,
-        async commit(expected, found, opts) {
-          if (found !== expected) {
-            await discard()
-            throw new DigestMismatchError(expected, found)
-          }
-          await writer.commit()
-          const descriptor = await adopt(layout.fillContent(id), expected, writer.bytesWritten, opts)
-          // The blob is stored: that its folder stays is no reason to say otherwise. cancel() tries again.
-          await clear().catch(() => {})
-          return descriptor
-        },
-      }
+      return exclusively(digest, work, options)
     },
+    create: options => stageBlob({ driver, adopt }, options),
     async remove(digest, options) {
-      cache.forgetSize(digest)
-      await driver.remove(layout.blobDirectory(digest), options)
-      cache.forgetSize(digest) // Somebody may have looked before it was gone.
+      const work = async () => {
+        await removeBytes(digest, options)
+        await mirroredContent?.unmark(digest)
+      }
+      await exclusively(digest, work, options)
     },
   }
 }
 
 function blobDescriptor(digest: Digest, size: number): Descriptor {
   return { mediaType: mediaTypes.octetStream, digest, size }
+}
+
+interface Storing {
+  readonly digest: Digest
+  /** Undefined for what was pushed. */
+  readonly marker: Marker | undefined
+  readonly sizeBytes: number
+  readonly options: CallOptions
+  write(): Promise<void>
+  skip?(): Promise<void>
+}
+
+/** `reader`, with `release` called when it is closed. */
+function releasing(reader: ContentReader, release: () => void): ContentReader {
+  return {
+    size: reader.size,
+    readInto: (into, position, options) => reader.readInto(into, position, options),
+    async close() {
+      release()
+      await reader.close()
+    },
+  }
 }

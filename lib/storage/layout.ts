@@ -10,13 +10,17 @@
 //       _uploads/<id>/{data,startedat}                       upload sessions
 //       _referrers/<algorithm>/<hex>/<algorithm>/<hex>/link  subject, and a manifest that names it so
 //       _referrers/indexed                                   every revision was looked at for a subject
-//     _fills/<id>/data                                       blobs on their way from an upstream
+//     _fills/[<algorithm>-<hex>.]<id>/data                   blobs on their way from an upstream
+//     _fills/partial/<algorithm>-<hex>                       what is kept of blobs that did not arrive in whole
 //     _mirror/<name>/_tags/<tag>/record                      what is known of a mirrored tag's upstream
+//     _mirror/_content/<algorithm>/<first two of hex>/<hex>  this content came from an upstream, and nobody pushed it
+//     _mirror/_recency/<first two of hex>                    when mirrored content was last used
+//     _mirror/_pins                                          what operators want to be kept
 //
 // All but `_referrers`, `_fills` and `_mirror` is distribution's layout (its storage/paths.go), byte for byte: a link
 // file holds the digest and nothing else, `startedat` an RFC 3339 time. Its catalog and garbage collection do not look
 // at those three. A repository's components never start with `_`, so that names and our own folders cannot meet.
-import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts'
+import { algorithmOf, hexOf, isDigest, type Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { UploadId } from '../oci/upload-id.ts'
@@ -35,8 +39,9 @@ export const layout = {
   blobContent: (digest: Digest) => path(`${layout.blobDirectory(digest)}/data`),
 
   repository: (name: RepositoryName) => path(`${root}/repositories/${name}`),
-  layerLink: (name: RepositoryName, digest: Digest) =>
-    path(`${layout.repository(name)}/_layers/${hashPath(digest)}/link`),
+  layerDirectory: (name: RepositoryName, digest: Digest) =>
+    path(`${layout.repository(name)}/_layers/${hashPath(digest)}`),
+  layerLink: (name: RepositoryName, digest: Digest) => path(`${layout.layerDirectory(name, digest)}/link`),
   manifests: (name: RepositoryName) => path(`${layout.repository(name)}/_manifests`),
   revisions: (name: RepositoryName) => path(`${layout.manifests(name)}/revisions`),
   revisionDirectory: (name: RepositoryName, digest: Digest) =>
@@ -62,7 +67,24 @@ export const layout = {
 
   fill: (id: string) => path(`${root}/_fills/${id}`),
   fillContent: (id: string) => path(`${root}/_fills/${id}/data`),
+  /** The id of a fill that says which digest it is meant to become. */
+  fillIdOf: (digest: Digest, id: string) => `${algorithmOf(digest)}-${hexOf(digest)}.${id}`,
+  partialFills: path(`${root}/_fills/partial`),
+  partialFill: (digest: Digest) => path(`${root}/_fills/partial/${algorithmOf(digest)}-${hexOf(digest)}`),
   mirroredTag: (name: RepositoryName, tag: Tag) => path(`${root}/_mirror/${name}/_tags/${tag}/record`),
+  mirroredMarkers: path(`${root}/_mirror/_content`),
+  mirroredMarker: (digest: Digest) =>
+    path(`${layout.mirroredMarkers}/${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}`),
+  recency: path(`${root}/_mirror/_recency`),
+  recencyShard: (shard: string) => path(`${layout.recency}/${shard}`),
+  pins: path(`${root}/_mirror/_pins`),
+}
+
+/** What the folder of a fill is meant to become, or what a partial one is of; undefined if its name does not say. */
+export function digestOfFill(of: StoragePath): Digest | undefined {
+  const [algorithm, hex] = (baseName(of).split('.')[0] ?? '').split('-')
+  const digest = `${algorithm}:${hex}`
+  return isDigest(digest) ? digest : undefined
 }
 
 /** The last component of a path. */

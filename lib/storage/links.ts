@@ -7,6 +7,7 @@ import { noDescriptorCache, type DescriptorCache, type LinkKind } from './descri
 import { PathNotFoundError, StorageError, type StorageDriver, type StoragePath } from './driver/driver.ts'
 import { unlessAbsent } from './driver/unless-absent.ts'
 import { layout } from './layout.ts'
+import type { MirroredContent } from './mirrored-content.ts'
 
 export interface Links {
   /** What the link points to; undefined if there is none. */
@@ -16,17 +17,22 @@ export interface Links {
     digest: Digest,
     options?: CallOptions,
   ): Promise<Digest | undefined>
+  /** That it links mirrored content is remembered before, for eviction to find the link. */
   link(name: RepositoryName, kind: LinkKind, digest: Digest, options?: CallOptions): Promise<void>
   /** Returns whether there was one. */
   unlink(name: RepositoryName, kind: LinkKind, digest: Digest, options?: CallOptions): Promise<boolean>
+  /** Unlinks, and leaves no empty folder; for who has seen to it that nobody links it at the same time. */
+  clear(name: RepositoryName, kind: LinkKind, digest: Digest, options?: CallOptions): Promise<void>
 }
 
 export interface LinksDeps {
   readonly driver: StorageDriver
   readonly cache?: DescriptorCache
+  /** Undefined only over a tree that nothing is ever evicted from. */
+  readonly mirroredContent?: MirroredContent | undefined
 }
 
-export function createLinks({ driver, cache = noDescriptorCache }: LinksDeps): Links {
+export function createLinks({ driver, cache = noDescriptorCache, mirroredContent }: LinksDeps): Links {
   return {
     async resolve(name, kind, digest, options) {
       const known = cache.link(name, kind, digest)
@@ -37,9 +43,12 @@ export function createLinks({ driver, cache = noDescriptorCache }: LinksDeps): L
       return target
     },
     async link(name, kind, digest, options) {
-      const { epoch } = cache
-      await driver.writeAll(linkPath(name, kind, digest), Buffer.from(digest), options)
-      cache.rememberLink(name, kind, digest, digest, epoch)
+      const write = async () => {
+        const { epoch } = cache
+        await driver.writeAll(linkPath(name, kind, digest), Buffer.from(digest), options)
+        cache.rememberLink(name, kind, digest, digest, epoch)
+      }
+      await (mirroredContent === undefined ? write() : mirroredContent.link(digest, name, write, options))
     },
     async unlink(name, kind, digest, options) {
       cache.forgetLink(name, kind, digest)
@@ -48,6 +57,13 @@ export function createLinks({ driver, cache = noDescriptorCache }: LinksDeps): L
       await driver.remove(path, options)
       cache.forgetLink(name, kind, digest)
       return true
+    },
+    async clear(name, kind, digest, options) {
+      cache.forgetLink(name, kind, digest)
+      const directory =
+        kind === 'layer' ? layout.layerDirectory(name, digest) : layout.revisionDirectory(name, digest)
+      await driver.remove(directory, options)
+      cache.forgetLink(name, kind, digest)
     },
   }
 }

@@ -19,9 +19,20 @@ export interface ManifestStore {
   holds(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
   /**
    * Stores bytes whose digest was verified, and links them; a subject is indexed before. What they refer to is not
-   * looked at.
+   * looked at. `mirrored`: they came from an upstream, and may be evicted; such a call must not come from within
+   * exclusively(), which it runs in itself.
    */
-  store(name: RepositoryName, bytes: Buffer, digest: Digest, options?: CallOptions): Promise<void>
+  store(
+    name: RepositoryName,
+    bytes: Buffer,
+    digest: Digest,
+    options?: CallOptions & { readonly mirrored?: boolean | undefined },
+  ): Promise<void>
+  /**
+   * For a manifest that is pushed: whatever of this repository it refers to, and what that refers to, is never evicted
+   * from now on. checkReferences() comes before it, and once more after it: that says what is there still.
+   */
+  claim(name: RepositoryName, content: ManifestContent, options?: CallOptions): Promise<void>
   /**
    * Throws ReferencesUnknownError, naming all, if the repository lacks what the manifest refers to. What one of an
    * unknown type does mean by its references is not for us to say.
@@ -29,6 +40,8 @@ export interface ManifestStore {
   checkReferences(name: RepositoryName, content: ManifestContent, options?: CallOptions): Promise<void>
   /** Unlinks it from this repository; returns whether it was linked. */
   remove(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
+  /** Its bytes have gone from storage. */
+  forget(digest: Digest): void
   /** For work that changes a manifest together with its tags: one at a time, or a tag could be left without it. */
   exclusively<T>(
     name: RepositoryName,
@@ -58,10 +71,12 @@ export function createManifestStore({
   })
 
   const changes = new KeyedLock()
+  let evictions = 0 // What was read before one must not be remembered after it.
 
   async function read(digest: Digest, options?: CallOptions): Promise<Manifest | undefined> {
     const known = recent.get(digest)
     if (known !== undefined) return known
+    const before = evictions
     let bytes: Buffer
     try {
       bytes = await blobs.readAll(digest, options)
@@ -77,8 +92,32 @@ export function createManifestStore({
     }
     const { mediaType } = parseManifest(bytes)
     const manifest = { descriptor: { mediaType, digest, size: bytes.length }, bytes }
-    recent.set(digest, manifest)
+    if (evictions === before) recent.set(digest, manifest)
     return manifest
+  }
+
+  const exclusively: ManifestStore['exclusively'] = (name, digest, work, options) =>
+    changes.run(`${name}@${digest}`, work, options)
+
+  /** `seen` are manifests that were claimed with all below them: a manifest may be a child of several. */
+  async function claim(
+    name: RepositoryName,
+    { blobs: parts, manifests: children }: ManifestContent,
+    options: CallOptions | undefined,
+    seen: Set<Digest>,
+  ): Promise<void> {
+    for (const { digest } of parts) {
+      const target = await links.resolve(name, 'layer', digest, options)
+      if (target !== undefined) await blobs.claim(target, options)
+    }
+    for (const { digest } of children) {
+      const target = await links.resolve(name, 'manifest', digest, options)
+      if (target === undefined || seen.has(target)) continue
+      seen.add(target)
+      await blobs.claim(target, options)
+      const child = await read(target, options)
+      if (child !== undefined) await claim(name, parseManifest(child.bytes), options, seen)
+    }
   }
 
   async function isMissing(
@@ -99,12 +138,17 @@ export function createManifestStore({
     async holds(name, digest, options) {
       return (await links.resolve(name, 'manifest', digest, options)) !== undefined
     },
-    async store(name, bytes, digest, options) {
-      await blobs.put(bytes, digest, options)
-      const subject = subjectOf(bytes)
-      if (subject !== undefined) await referrers.add(name, subject, digest, options)
-      await links.link(name, 'manifest', digest, options)
+    async store(name, bytes, digest, { mirrored = false, ...options } = {}) {
+      const work = async () => {
+        const marker = { kind: 'manifest' as const, repositories: [name], refs: referencesOf(bytes) }
+        await blobs.put(bytes, digest, mirrored ? { ...options, mirrored: marker } : options)
+        const subject = subjectOf(bytes)
+        if (subject !== undefined) await referrers.add(name, subject, digest, options)
+        await links.link(name, 'manifest', digest, options)
+      }
+      await (mirrored ? exclusively(name, digest, work, options) : work())
     },
+    claim: (name, content, options) => claim(name, content, options, new Set()),
     async checkReferences(name, content, options) {
       if (!content.isKnownType) return
       const missing = new Set<Digest>()
@@ -118,6 +162,21 @@ export function createManifestStore({
       if (missing.size > 0) throw new ReferencesUnknownError([...missing])
     },
     remove: (name, digest, options) => links.unlink(name, 'manifest', digest, options),
-    exclusively: (name, digest, work, options) => changes.run(`${name}@${digest}`, work, options),
+    forget(digest) {
+      evictions++
+      recent.delete(digest)
+    },
+    exclusively,
+  }
+}
+
+/** What a manifest is made of; nothing for bytes that are none. */
+function referencesOf(bytes: Buffer): readonly Digest[] {
+  try {
+    const { blobs, manifests } = parseManifest(bytes)
+    return [...new Set([...blobs, ...manifests].map(({ digest }) => digest))]
+  } catch (err) {
+    if (err instanceof RegistryError) return []
+    throw err
   }
 }

@@ -1,5 +1,6 @@
-// What is known of the tags that came from an upstream: the digest it gave, and when it last said so. A tag without a
-// record, or whose link is none of the record's digests, was pushed here and is nobody else's to move.
+// What is known of the tags that came from an upstream: the digest it gave, what is served of it, what it gave before,
+// and when it last said so. A tag without a record, or whose link is none of `digest`, `served` and `previous`, was
+// pushed here and is nobody else's to move.
 //
 // The record is made durable before the tag's link moves, and names the digest before as well, so that a crash between
 // the two cannot make a mirrored tag look like a pushed one. That an upstream said the same again is kept in memory
@@ -14,13 +15,26 @@ import { PathNotFoundError, type StorageDriver } from './driver/driver.ts'
 import { layout } from './layout.ts'
 
 export interface MirroredTag {
+  /** What the upstream says that the tag means. */
   readonly digest: Digest
-  /** What the tag meant before. */
+  /** What the tag's link is to name, where that is not `digest`: a digest that is held back does not move it. */
+  readonly served?: Digest | undefined
+  /** What the tag's link named before. */
   readonly previous?: Digest | undefined
   /** Name of the upstream that said so. */
   readonly upstream: string
-  /** When it last did, milliseconds since the epoch. */
+  /** When it last did, milliseconds since the epoch; 0: not known. */
   readonly checkedAtMs: number
+  /** What the upstream gave in the course of time, newest first; records of earlier versions have none. */
+  readonly history?: readonly TagSighting[] | undefined
+}
+
+/** A digest that an upstream gave for a tag; both times in milliseconds since the epoch. */
+export interface TagSighting {
+  readonly digest: Digest
+  readonly firstSeenMs: number
+  /** Of the newest one: when it was written down. MirroredTag.checkedAtMs is when it was seen last. */
+  readonly lastSeenMs: number
 }
 
 export interface MirroredTags {
@@ -36,14 +50,26 @@ export interface MirroredTags {
 
 /** Whether what the tag's link says came from the upstream. */
 export function isMirrored(record: MirroredTag | undefined, current: Digest): boolean {
-  return record !== undefined && (record.digest === current || record.previous === current)
+  return record !== undefined && [record.digest, record.served, record.previous].includes(current)
 }
 
+/** What the tag's link is to name. */
+export function servedDigest({ digest, served }: MirroredTag): Digest {
+  return served ?? digest
+}
+
+const digest = z.string().refine(isDigest)
 const schema = z.object({
-  digest: z.string().refine(isDigest),
-  previous: z.string().refine(isDigest).optional(),
+  digest,
+  served: digest.optional(),
+  previous: digest.optional(),
   upstream: z.string(),
   checkedAtMs: z.number(),
+  // A broken history is forgotten. Without the rest of the record, the tag would be taken for a pushed one.
+  history: z
+    .array(z.object({ digest, firstSeenMs: z.number(), lastSeenMs: z.number() }))
+    .optional()
+    .catch(undefined),
 })
 
 export function createMirroredTags(driver: StorageDriver, maxInMemory = 10_000): MirroredTags {

@@ -71,6 +71,12 @@ export function brokenBody(answer: HttpAnswer, upstream: string, cause: unknown)
   })
 }
 
+/** Whether that is such an error, and not for the time that the upstream took. */
+export function isBreak(err: unknown): boolean {
+  if (!(err instanceof UpstreamError) || err.failure !== 'unavailable' || err.status !== 200) return false
+  return !(err.cause instanceof Error && 'code' in err.cause && err.cause.code === 'UND_ERR_BODY_TIMEOUT')
+}
+
 /** Discards an answer that is no success and makes the error that tells why; `action` is like `open blob "x"`. */
 export async function refusal(
   answer: HttpAnswer,

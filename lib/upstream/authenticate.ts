@@ -6,35 +6,45 @@
 // 2. The caller asks. On 401 it hands the challenge to reauthorize(), which learns the scheme and gives another header,
 //    or undefined if there is nothing better than what was refused: then 401 is the answer.
 // 3. The caller asks once more, and never a third time.
+import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
+import type { RepositoryName } from '../oci/repository-name.ts'
 import { parseChallenges, type Challenge } from './challenge.ts'
+import {
+  isIdentityToken,
+  isSameCredentials,
+  type Credentials,
+  type CredentialSource,
+} from './credentials/credential-source.ts'
+import type { Perishable, Renewed } from './credentials/renewed.ts'
 import { UpstreamError } from './errors.ts'
 import { basicAuthorization, fetchToken } from './token-service.ts'
 import { Tokens } from './tokens.ts'
 import type { Transport } from './transport.ts'
-
-export interface Credentials {
-  readonly username: string
-  readonly password: string
-}
 
 export interface AuthenticatorDeps {
   /** Name of the upstream. */
   readonly upstream: string
   /** Where the upstream is: its host may have credentials even without TLS, because that is how it was configured. */
   readonly url: URL
-  readonly credentials: Credentials | undefined
+  readonly credentials: CredentialSource | undefined
   readonly transport: Transport
+  /** Whose connections lead to a token service, where a token is posted; default undici's global, unguarded ones. */
+  readonly dispatcherFor?: ((url: URL) => Dispatcher) | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** The value of an Authorization header. `isNew`: made for this request, so that another try would not be better. */
+/** What to send for authentication with one request. */
 export interface Authorization {
+  /** The value of the header. */
   readonly header: string
+  /** A token that was fetched for this request, so that another would not be better. */
   readonly isNew: boolean
+  /** What it was made of, if that is all it is made of. */
+  readonly credentials?: Credentials
 }
 
 interface BearerScheme {
@@ -48,24 +58,27 @@ type Scheme = { readonly kind: 'basic' } | BearerScheme
 export class Authenticator {
   readonly #deps: AuthenticatorDeps
   readonly #tokens: Tokens
+  readonly #warnedOf = new Set<string>()
   #scheme: Scheme | undefined
-  #hasWarned = false
 
   constructor(deps: AuthenticatorDeps) {
     this.#deps = deps
     this.#tokens = new Tokens(deps)
   }
 
-  /** What to send with a first try. Throws UpstreamError if a token is wanted and not to be had. */
-  async authorize(scope: string, options: CallOptions = {}): Promise<Authorization | undefined> {
+  /**
+   * What to send with a first try to pull from a repository. Throws UpstreamError if a token or credentials are
+   * wanted and not to be had.
+   */
+  async authorize(repository: RepositoryName, options: CallOptions = {}): Promise<Authorization | undefined> {
     if (this.#scheme === undefined) return undefined
-    return await this.#authorizeAs(this.#scheme, scope, options)
+    return await this.#authorizeAs(this.#scheme, repository, options)
   }
 
   /** What to send after a 401, given its WWW-Authenticate lines and what it refused. Throws as authorize() does. */
   async reauthorize(
     challenges: readonly string[],
-    scope: string,
+    repository: RepositoryName,
     refused: Authorization | undefined,
     options: CallOptions = {},
   ): Promise<Authorization | undefined> {
@@ -73,29 +86,22 @@ export class Authenticator {
     if (scheme === undefined) return undefined
     if (refused?.isNew && isSameScheme(scheme, this.#scheme)) return undefined
     this.#scheme = scheme
-    if (scheme.kind === 'bearer' && refused !== undefined) {
-      this.#tokens.forget(keyOf(scheme, scope), refused.header.slice('Bearer '.length))
-    }
-    return await this.#authorizeAs(scheme, scope, options)
+    if (refused !== undefined) this.#giveUp(refused, scheme, repository)
+    const better = await this.#authorizeAs(scheme, repository, options)
+    return better?.header === refused?.header ? undefined : better
   }
 
   async #authorizeAs(
     scheme: Scheme,
-    scope: string,
+    repository: RepositoryName,
     options: CallOptions,
   ): Promise<Authorization | undefined> {
-    const { credentials } = this.#deps
-    if (scheme.kind === 'basic') {
-      return credentials === undefined ? undefined : { header: basicAuthorization(credentials), isNew: true }
-    }
-    const kept = this.#tokens.peek(keyOf(scheme, scope))
+    if (scheme.kind === 'basic') return await this.#authorizeBasic(repository, options)
+    const token = this.#tokenFor(scheme, repository)
+    const kept = token.peek()
     if (kept !== undefined) return { header: `Bearer ${kept.value}`, isNew: false }
     try {
-      const { realm, service } = scheme
-      const request = { realm, service, scope, credentials: this.#credentialsFor(realm) }
-      const key = keyOf(scheme, scope)
-      const token = await this.#tokens.fetch(key, () => fetchToken(request, this.#deps), options)
-      return { header: `Bearer ${token.value}`, isNew: true }
+      return { header: `Bearer ${(await token.get(options)).value}`, isNew: true }
     } catch (err) {
       // The upstream may have moved its token service: the next request lets it say where to.
       if (err instanceof UpstreamError && !err.isAnswer && err.failure !== 'limited') this.#scheme = undefined
@@ -103,7 +109,57 @@ export class Authenticator {
     }
   }
 
-  /** Bearer where it is offered, since Basic beside it is for people; Basic only if there is something to send. */
+  async #authorizeBasic(
+    repository: RepositoryName,
+    options: CallOptions,
+  ): Promise<Authorization | undefined> {
+    const credentials = await this.#deps.credentials?.get(repository, options)
+    if (credentials === undefined) return undefined
+    if (isIdentityToken(credentials)) {
+      this.#warnOnce(
+        {},
+        'credentials not sent: an identity token is no password, and there is no token service',
+      )
+      return undefined
+    }
+    return { header: basicAuthorization(credentials), isNew: false, credentials }
+  }
+
+  /** Has what was refused replaced, unless that has happened since it was sent. */
+  #giveUp(refused: Authorization, scheme: Scheme, repository: RepositoryName): void {
+    if (refused.credentials !== undefined) this.#deps.credentials?.refused(refused.credentials)
+    if (scheme.kind === 'bearer') {
+      this.#tokenFor(scheme, repository).drop(value => refused.header === `Bearer ${value}`)
+    }
+  }
+
+  #tokenFor(scheme: BearerScheme, repository: RepositoryName): Renewed<string> {
+    // The repository decides on the credentials, so that a token never serves another one.
+    const key = JSON.stringify([scheme.realm.href, scheme.service, repository])
+    return this.#tokens.of(key, () => this.#fetchToken(scheme, repository))
+  }
+
+  /** Tries once more where the credentials were refused and the source then has others. */
+  async #fetchToken(
+    { realm, service }: BearerScheme,
+    repository: RepositoryName,
+  ): Promise<Perishable<string>> {
+    const source = this.#sourceFor(realm)
+    const request = { realm, service, scope: `repository:${repository}:pull` }
+    const credentials = await source?.get(repository)
+    try {
+      return await fetchToken({ ...request, credentials }, this.#deps)
+    } catch (err) {
+      const isRefusal = err instanceof UpstreamError && err.failure === 'denied'
+      if (source === undefined || credentials === undefined || !isRefusal) throw err
+      source.refused(credentials)
+      const others = await source.get(repository)
+      if (others === undefined || isSameCredentials(others, credentials)) throw err
+      return await fetchToken({ ...request, credentials: others }, this.#deps)
+    }
+  }
+
+  /** Bearer where it is offered, since Basic beside it is for people; Basic only if there may be something to send. */
   #choose(challenges: readonly Challenge[]): Scheme | undefined {
     for (const { scheme, parameters } of challenges) {
       const realm = scheme === 'bearer' ? parseRealm(parameters.get('realm')) : undefined
@@ -114,20 +170,21 @@ export class Authenticator {
   }
 
   /** Never in clear text to a host that the configuration does not name. */
-  #credentialsFor(realm: URL): Credentials | undefined {
-    const { credentials, url, upstream, logger } = this.#deps
+  #sourceFor(realm: URL): CredentialSource | undefined {
+    const { credentials, url } = this.#deps
     if (credentials === undefined) return undefined
     if (realm.protocol === 'https:' || realm.hostname === url.hostname || isLoopback(realm.hostname)) {
       return credentials
     }
-    if (!this.#hasWarned) {
-      this.#hasWarned = true
-      logger.warn(
-        { upstream, realm: realm.origin },
-        'credentials not sent: token service without TLS on another host',
-      )
-    }
+    const message = 'credentials not sent: token service without TLS on another host'
+    this.#warnOnce({ realm: realm.origin }, message)
     return undefined
+  }
+
+  #warnOnce(fields: Readonly<Record<string, string>>, message: string): void {
+    if (this.#warnedOf.has(message)) return
+    this.#warnedOf.add(message)
+    this.#deps.logger.warn({ upstream: this.#deps.upstream, ...fields }, message)
   }
 }
 
@@ -135,10 +192,6 @@ function parseRealm(text: string | undefined): URL | undefined {
   if (text === undefined || !URL.canParse(text)) return undefined
   const realm = new URL(text)
   return realm.protocol === 'https:' || realm.protocol === 'http:' ? realm : undefined
-}
-
-function keyOf({ realm, service }: BearerScheme, scope: string): string {
-  return JSON.stringify([realm.href, service, scope])
 }
 
 function isSameScheme(a: Scheme, b: Scheme | undefined): boolean {

@@ -4,8 +4,14 @@ import { parseContentRange } from '../oci/byte-range.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
 import { batches, sizeOf, type Batch } from '../streams/batches.ts'
 import { brokenBody, type HttpAnswer } from './answer.ts'
+import type { ByteRate } from './byte-rate.ts'
 import { UpstreamError } from './errors.ts'
 import type { UpstreamBody } from './upstream.ts'
+
+export interface BodyOptions extends CallOptions {
+  /** Holds each piece back until its bytes are within the rate. Default as fast as they come. */
+  readonly byteRate?: ByteRate | undefined
+}
 
 /**
  * Wraps the answer to a GET of a blob from byte `start` on. Takes the answer over: it is destroyed if this throws
@@ -15,7 +21,7 @@ export function toUpstreamBody(
   answer: HttpAnswer,
   upstream: string,
   start: number,
-  options: CallOptions = {},
+  options: BodyOptions = {},
 ): UpstreamBody {
   const extent = extentOf(answer, start)
   if (typeof extent === 'string') {
@@ -24,13 +30,25 @@ export function toUpstreamBody(
       status: answer.status,
     })
   }
+  const disposal = new AbortController()
+  const pace = options.byteRate && paceOf(options.byteRate, disposal.signal, options)
   return {
     size: extent.size,
-    [Symbol.asyncIterator]: () => read(answer, upstream, start, extent, options),
+    [Symbol.asyncIterator]: () => read(answer, upstream, start, extent, { ...options, pace }),
     async dispose() {
+      disposal.abort(new Error('disposed of'))
       answer.body.destroy()
     },
   }
+}
+
+/** Waits until so many bytes are within the rate. */
+type Pace = (bytes: number) => Promise<void>
+
+/** Ends also where the body is disposed of, since a reader may have to wait for long. */
+function paceOf(byteRate: ByteRate, disposed: AbortSignal, { signal }: CallOptions): Pace {
+  const ended = signal === undefined ? disposed : AbortSignal.any([signal, disposed])
+  return bytes => byteRate.take(bytes, { signal: ended })
 }
 
 interface Extent {
@@ -68,7 +86,7 @@ async function* read(
   upstream: string,
   start: number,
   { size, skip }: Extent,
-  { signal }: CallOptions,
+  { signal, pace }: CallOptions & { readonly pace: Pace | undefined },
 ): AsyncGenerator<Batch, void, undefined> {
   const expected = size === undefined ? undefined : size - start
   const body: Readable = answer.body
@@ -82,6 +100,7 @@ async function* read(
       received += wantedBytes
       if (expected !== undefined && received > expected)
         throw new Error(`more than the ${expected} bytes announced`)
+      if (pace !== undefined) await pace(sizeOf(batch))
       if (wanted.length > 0) yield wanted
     }
     if (unwanted > 0) throw new Error(`ended before byte ${start}`)

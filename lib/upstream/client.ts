@@ -2,8 +2,6 @@
 // that was not checked as far as its headers or, for manifests, its bytes allow; blobs are verified by the fill.
 // Transport (transport.ts) and authentication (authenticate.ts) are below, failing fast (circuit.ts) is around it.
 import type { Clock } from '../clock.ts'
-import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
 import type { CallOptions, Descriptor, ManifestEntry } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest, type Manifest } from '../oci/manifest.ts'
@@ -11,31 +9,20 @@ import { isIndexMediaType, manifestMediaTypes, mediaTypes } from '../oci/media-t
 import { formatReference, tagReference, type Reference, type Tag } from '../oci/reference.ts'
 import { referrersTag } from '../oci/referrers-tag.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
-import { discard, refusal, type HttpAnswer } from './answer.ts'
-import { Authenticator, type Credentials } from './authenticate.ts'
+import { discard, isBreak, parseRetryAfter, refusal, type HttpAnswer } from './answer.ts'
+import { Authenticator } from './authenticate.ts'
 import { contentLength, toUpstreamBody } from './body.ts'
+import { ByteRate } from './byte-rate.ts'
+import type { CredentialSource } from './credentials/credential-source.ts'
+import { staticCredentials } from './credentials/static.ts'
 import { UpstreamError } from './errors.ts'
 import { parseReferrers, parseTags, readList, type List } from './listing.ts'
 import { contentDigest, describeManifest, readManifest } from './manifest-answer.ts'
-import { Transport, type Timeouts } from './transport.ts'
+import type { Budget, RateBudget } from './rate-budget.ts'
+import type { RequestKind } from './request-queue.ts'
+import type { Transport } from './transport.ts'
+import { createTransport, type UpstreamOptions } from './upstream-options.ts'
 import type { Upstream, UpstreamBody } from './upstream.ts'
-
-export interface UpstreamOptions {
-  /** For logs, errors and metrics; default the host of `url`. */
-  readonly name?: string | undefined
-  /** http or https; its path is put before /v2/, and a user name and password in it are used as credentials. */
-  readonly url: URL
-  /** Win over those in `url`. */
-  readonly credentials?: Credentials | undefined
-  /** Of this program, for User-Agent. */
-  readonly version: string
-  readonly timeouts?: Timeouts | undefined
-  /** Per host; further requests wait. */
-  readonly maxConnections?: number | undefined
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'upstreamRequests'>
-}
 
 /** The label `operation` of entrepot_upstream_requests_total; `token` is one more. */
 type Operation = 'blob_stat' | 'blob_open' | 'manifest_get' | 'manifest_stat' | 'referrers' | 'tags'
@@ -54,7 +41,10 @@ interface Question {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Makes the client of one upstream; it connects when it is asked something. Throws TypeError for other schemes. */
+/**
+ * Makes the client of one upstream; it connects when it is asked something. Throws TypeError for other schemes, and for
+ * certificates that cannot be read; RangeError for limits that are none.
+ */
 export function createUpstream(options: UpstreamOptions): Upstream {
   return new HttpUpstream(options)
 }
@@ -62,31 +52,32 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 class HttpUpstream implements Upstream {
   readonly name: string
   readonly #prefix: string
+  readonly #triesAgain: boolean
   readonly #clock: Clock
+  readonly #budget: RateBudget | undefined
+  readonly #byteRate: ByteRate | undefined
   readonly #transport: Transport
   readonly #authenticator: Authenticator
 
   constructor(options: UpstreamOptions) {
-    const { url, version, timeouts, maxConnections, clock, logger, metrics } = options
+    const { url, limits: { bytesPerSecond } = {}, budget, clock, logger } = options
     if (url.protocol !== 'https:' && url.protocol !== 'http:') {
       throw new TypeError(`Cannot use upstream with scheme "${url.protocol}": expected http or https`)
     }
     const name = options.name ?? url.host
     this.name = name
     this.#prefix = `${url.origin}${url.pathname.replace(/\/+$/, '')}/v2/`
+    this.#triesAgain = options.retries !== 0
     this.#clock = clock
-    this.#transport = new Transport({
-      upstream: name,
-      userAgent: `entrepot/${version}`,
-      timeouts,
-      maxConnections,
-      onAnswer: (operation, code) => metrics.upstreamRequests.inc({ upstream: name, operation, code }),
-    })
+    this.#budget = budget
+    this.#byteRate = bytesPerSecond === undefined ? undefined : new ByteRate(bytesPerSecond, clock)
+    this.#transport = createTransport(name, options)
     this.#authenticator = new Authenticator({
       upstream: name,
       url: new URL(this.#prefix),
       credentials: options.credentials ?? credentialsIn(url),
       transport: this.#transport,
+      dispatcherFor: realm => this.#transport.dispatcherFor(realm),
       clock,
       logger,
     })
@@ -182,6 +173,10 @@ class HttpUpstream implements Upstream {
     throw new UpstreamError('invalid', this.name, message, { status: answer.status })
   }
 
+  budget(): Budget | undefined {
+    return this.#budget?.current()
+  }
+
   async close(): Promise<void> {
     await this.#transport.close()
   }
@@ -218,11 +213,11 @@ class HttpUpstream implements Upstream {
   }
 
   async #openBlob(question: Question, start: number, options: CallOptions): Promise<UpstreamBody> {
-    const answer = await this.#ask(question, options)
+    const answer = await this.#ask(question, options, 'blob')
     if (answer.status !== 200 && answer.status !== 206) {
       throw await this.#refusal(answer, `open "${question.path}" of "${question.repository}"`)
     }
-    return toUpstreamBody(answer, this.name, start, options)
+    return toUpstreamBody(answer, this.name, start, { ...options, byteRate: this.#byteRate })
   }
 
   /** Undefined where HEAD is refused as a method; the answer's body is done with. */
@@ -239,7 +234,17 @@ class HttpUpstream implements Upstream {
     return answer.status === 405 ? undefined : answer
   }
 
+  /** A body that breaks off is worth a second try, as a connection is: here is nothing that could be gone on with. */
   async #getManifest(name: RepositoryName, reference: Reference, options: CallOptions): Promise<Manifest> {
+    try {
+      return await this.#tryManifest(name, reference, options)
+    } catch (err) {
+      if (!this.#triesAgain || options.signal?.aborted || !isBreak(err)) throw err
+      return await this.#tryManifest(name, reference, options)
+    }
+  }
+
+  async #tryManifest(name: RepositoryName, reference: Reference, options: CallOptions): Promise<Manifest> {
     const answer = await this.#ask(manifestQuestion('GET', name, reference), options)
     if (answer.status !== 200) {
       throw await this.#refusal(answer, `get manifest "${formatReference(reference)}" of "${name}"`)
@@ -248,17 +253,17 @@ class HttpUpstream implements Upstream {
   }
 
   /** Asks as the upstream is known to want it, and at most once more as its 401 says. Any status is an answer. */
-  async #ask(question: Question, options: CallOptions): Promise<HttpAnswer> {
+  async #ask(question: Question, options: CallOptions, kind: RequestKind = 'brief'): Promise<HttpAnswer> {
     const { operation, method, repository, headers } = question
     const url = this.#urlOf(question)
-    const scope = `repository:${repository}:pull`
-    const first = await this.#authenticator.authorize(scope, options)
-    const request = { operation, method, url, headers }
+    const first = await this.#authenticator.authorize(repository, options)
+    const retries = this.#transport.startRetries()
+    const request = { operation, method, url, headers, kind, party: repository, retries }
     const answer = await this.#transport.send({ ...request, authorization: first?.header }, options)
     if (answer.status !== 401 || answer.redirected) return answer
     await discard(answer)
     const challenges = answer.headerLines('www-authenticate')
-    const second = await this.#authenticator.reauthorize(challenges, scope, first, options)
+    const second = await this.#authenticator.reauthorize(challenges, repository, first, options)
     if (second === undefined) return answer
     return await this.#transport.send({ ...request, authorization: second.header }, options)
   }
@@ -268,6 +273,9 @@ class HttpUpstream implements Upstream {
   }
 
   #refusal(answer: HttpAnswer, action: string): Promise<UpstreamError> {
+    if (answer.status === 429 && !answer.redirected) {
+      this.#budget?.exhausted(parseRetryAfter(answer.header('retry-after'), this.#clock.now()))
+    }
     return refusal(answer, this.name, action, this.#clock)
   }
 }
@@ -291,7 +299,8 @@ function manifestQuestion(
   }
 }
 
-function credentialsIn(url: URL): Credentials | undefined {
+function credentialsIn(url: URL): CredentialSource | undefined {
   if (url.username === '') return undefined
-  return { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
+  const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)]
+  return staticCredentials({ username, password })
 }

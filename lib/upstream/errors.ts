@@ -16,6 +16,8 @@ export interface UpstreamErrorOptions {
   readonly status?: number | undefined
   /** From Retry-After, milliseconds. */
   readonly retryAfterMs?: number | undefined
+  /** False where the upstream was not asked at all, so that this says nothing of how it is doing. Default true. */
+  readonly asked?: boolean | undefined
 }
 
 /**
@@ -28,6 +30,7 @@ export class UpstreamError extends RegistryError {
   readonly upstream: string
   readonly status: number | undefined
   readonly retryAfterMs: number | undefined
+  readonly asked: boolean
 
   constructor(
     failure: UpstreamFailure,
@@ -40,6 +43,7 @@ export class UpstreamError extends RegistryError {
     this.upstream = upstream
     this.status = options.status
     this.retryAfterMs = options.retryAfterMs
+    this.asked = options.asked ?? true
   }
 
   /** Whether the same request may succeed soon, here or at another upstream. */

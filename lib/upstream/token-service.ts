@@ -1,11 +1,14 @@
-// The token service of a registry: one GET for one scope. Source: distribution-spec leaves authentication out; the
-// protocol is distribution's "Token Authentication Specification". Nothing of a token or a password gets into an
-// error, not even as a cause: JSON.parse() quotes what it cannot read.
+// The token service of a registry: one request for one scope, by GET, or by POST for those who have an identity token.
+// Source: distribution-spec leaves authentication out; the protocols are distribution's "Token Authentication
+// Specification" and its "Oauth2 Token Authentication". Nothing of a token or a password gets into an error.
+import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { readBody, refusal, type HttpAnswer } from './answer.ts'
+import { readBody, refusal } from './answer.ts'
+import { isIdentityToken, type Credentials } from './credentials/credential-source.ts'
+import { exchange, parseJson, withoutUnknown } from './credentials/exchange.ts'
+import { perishable, type Perishable } from './credentials/renewed.ts'
 import { UpstreamError } from './errors.ts'
-import type { Token } from './tokens.ts'
 import type { Transport } from './transport.ts'
 
 export interface TokenRequest {
@@ -13,12 +16,14 @@ export interface TokenRequest {
   readonly service: string | undefined
   readonly scope: string
   /** Undefined asks as anybody. */
-  readonly credentials: { readonly username: string; readonly password: string } | undefined
+  readonly credentials: Credentials | undefined
 }
 
 export interface TokenServiceDeps {
   readonly upstream: string
   readonly transport: Transport
+  /** Whose connections are used for POST; default undici's global ones. */
+  readonly dispatcherFor?: ((url: URL) => Dispatcher) | undefined
   readonly clock: Clock
 }
 
@@ -36,13 +41,31 @@ const document = z.object({
 })
 
 /**
- * Fetches a token; it counts as expired 10 s, or a tenth of its life if that is less, before its end. Throws
- * UpstreamError: `denied` for refused credentials, `limited`, `unavailable`, and `invalid` for everything else.
+ * Fetches a token. Throws UpstreamError: `denied` for refused credentials, `limited`, `unavailable`, and `invalid` for
+ * everything else.
  */
-export async function fetchToken(request: TokenRequest, deps: TokenServiceDeps): Promise<Token> {
-  const { upstream, transport, clock } = deps
+export async function fetchToken(request: TokenRequest, deps: TokenServiceDeps): Promise<Perishable<string>> {
+  const { upstream, clock } = deps
   const { credentials, scope } = request
   const askedAtMs = clock.now()
+  const answer =
+    credentials !== undefined && isIdentityToken(credentials)
+      ? await exchangeIdentityToken(request, credentials.password, deps)
+      : await getToken(request, deps)
+  const token = parseToken(answer, askedAtMs)
+  if (token !== undefined) return token
+  const message = `Cannot get token for "${scope}" at "${upstream}": no token in the answer`
+  throw new UpstreamError('invalid', upstream, message)
+}
+
+/** The value of Authorization. */
+export function basicAuthorization({ username, password }: Credentials): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+async function getToken(request: TokenRequest, deps: TokenServiceDeps): Promise<unknown> {
+  const { upstream, transport, clock } = deps
+  const { credentials, scope } = request
   const signal = AbortSignal.timeout(deadlineMs)
   try {
     const answer = await transport.send(
@@ -55,34 +78,15 @@ export async function fetchToken(request: TokenRequest, deps: TokenServiceDeps):
       },
       { signal },
     )
-    if (answer.status !== 200) throw await tokenRefusal(answer, scope, deps)
-    const body = await readBody(answer, upstream, maxAnswerBytes, { signal })
-    return parseToken(body, askedAtMs) ?? invalid(upstream, scope)
+    if (answer.status !== 200) {
+      throw withoutUnknown(await refusal(answer, upstream, `get token for "${scope}"`, clock))
+    }
+    return parseJson(await readBody(answer, upstream, maxAnswerBytes, { signal }))
   } catch (err) {
     if (!signal.aborted) throw err
     const message = `Cannot get token for "${scope}" at "${upstream}": no answer in ${deadlineMs} ms`
     throw new UpstreamError('unavailable', upstream, message)
   }
-}
-
-/** A token service that is not there says nothing about whether the content is. */
-async function tokenRefusal(
-  answer: HttpAnswer,
-  scope: string,
-  deps: TokenServiceDeps,
-): Promise<UpstreamError> {
-  const { upstream, clock } = deps
-  const error = await refusal(answer, upstream, `get token for "${scope}"`, clock)
-  if (error.failure !== 'unknown') return error
-  return new UpstreamError('invalid', upstream, error.message, { status: error.status })
-}
-
-/** The value of Authorization. */
-export function basicAuthorization(credentials: {
-  readonly username: string
-  readonly password: string
-}): string {
-  return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`
 }
 
 function toUrl({ realm, service, scope, credentials }: TokenRequest): URL {
@@ -93,27 +97,27 @@ function toUrl({ realm, service, scope, credentials }: TokenRequest): URL {
   return url
 }
 
-function parseToken(body: Buffer, askedAtMs: number): Token | undefined {
-  const parsed = document.safeParse(parseJson(body))
+/** The new refresh token that an answer may have is left: the one we were given is the operator's to renew. */
+async function exchangeIdentityToken(
+  { realm, service, scope }: TokenRequest,
+  identityToken: string,
+  deps: TokenServiceDeps,
+): Promise<unknown> {
+  const form = {
+    grant_type: 'refresh_token',
+    refresh_token: identityToken,
+    client_id: 'entrepot',
+    scope,
+    ...(service === undefined ? {} : { service }),
+  }
+  return await exchange({ url: realm, form, action: `get token for "${scope}"` }, deps)
+}
+
+function parseToken(answer: unknown, askedAtMs: number): Perishable<string> | undefined {
+  const parsed = document.safeParse(answer)
   const value = parsed.data?.token ?? parsed.data?.access_token
   if (value === undefined || value === null) return undefined
   const seconds = Number(parsed.data?.expires_in)
   const lifeMs = seconds > 0 && Number.isFinite(seconds) ? seconds * 1000 : defaultLifeMs
-  return { value, expiresAtMs: askedAtMs + lifeMs - Math.min(10_000, lifeMs / 10) }
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
-}
-
-function invalid(upstream: string, scope: string): never {
-  throw new UpstreamError(
-    'invalid',
-    upstream,
-    `Cannot get token for "${scope}" at "${upstream}": no token in the answer`,
-  )
+  return perishable(value, askedAtMs, lifeMs)
 }

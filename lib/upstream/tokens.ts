@@ -1,47 +1,41 @@
-// Bearer tokens by what they are for: kept until shortly before they expire, fetched once however many are waiting,
-// bounded in number. Failures are not kept: the next one who asks asks again.
+// Bearer tokens by what they are for: kept and renewed each by itself (credentials/renewed.ts), bounded in number.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
-import type { CallOptions } from '../oci/descriptor.ts'
-import { SingleFlight } from '../single-flight.ts'
+import type { Logger } from '../log.ts'
+import { Renewed, type Perishable } from './credentials/renewed.ts'
+import { UpstreamError } from './errors.ts'
 
-export interface Token {
-  readonly value: string
-  readonly expiresAtMs: number
+export interface TokensDeps {
+  /** Name of the upstream. */
+  readonly upstream: string
+  readonly clock: Clock
+  readonly logger: Logger
 }
 
 const maxTokens = 1_000
 
 export class Tokens {
-  readonly #clock: Clock
-  readonly #kept = new LRUCache<string, Token>({ max: maxTokens })
-  readonly #fetches = new SingleFlight()
+  readonly #deps: TokensDeps
+  readonly #byKey = new LRUCache<string, Renewed<string>>({ max: maxTokens })
 
-  constructor({ clock }: { readonly clock: Clock }) {
-    this.#clock = clock
+  constructor(deps: TokensDeps) {
+    this.#deps = deps
   }
 
-  /** The kept token, if it has not expired. */
-  peek(key: string): Token | undefined {
-    const token = this.#kept.get(key)
-    return token === undefined || token.expiresAtMs <= this.#clock.now() ? undefined : token
-  }
-
-  /** Lets go of a token that was refused, unless another has taken its place. */
-  forget(key: string, value: string): void {
-    if (this.#kept.peek(key)?.value === value) this.#kept.delete(key)
-  }
-
-  /**
-   * The result of `fetch`, shared by all who ask for the same key meanwhile. Aborting `signal` ends the waiting only,
-   * since others may wait as well; `fetch` has to end by itself.
-   */
-  async fetch(key: string, fetch: () => Promise<Token>, options: CallOptions = {}): Promise<Token> {
-    const keep = async () => {
-      const token = await fetch()
-      this.#kept.set(key, token)
-      return token
+  /** The token of one key, which has to name all that `fetch` asks for. A denial is given again for 5 s. */
+  of(key: string, fetch: () => Promise<Perishable<string>>): Renewed<string> {
+    let token = this.#byKey.get(key)
+    if (token === undefined) {
+      const { upstream, clock, logger } = this.#deps
+      token = new Renewed({
+        fetch,
+        clock,
+        isFinal: err => err instanceof UpstreamError && err.failure === 'denied',
+        onLate: err =>
+          logger.warn({ upstream, err }, 'cannot renew token: going on with the one that is kept'),
+      })
+      this.#byKey.set(key, token)
     }
-    return await this.#fetches.run(key, keep, options)
+    return token
   }
 }

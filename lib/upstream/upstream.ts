@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import type { Reference, Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import type { Budget } from './rate-budget.ts'
 
 /** Everything here throws UpstreamError (upstream/errors.ts). */
 export interface Upstream {
@@ -39,7 +40,32 @@ export interface Upstream {
   referrers(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<readonly ManifestEntry[]>
   /** All tags, in no particular order. */
   tags(name: RepositoryName, options?: CallOptions): Promise<readonly Tag[]>
+  /** What was opened last of a blob is not that blob: it is opened elsewhere first, where there is a choice. */
+  distrust?(digest: Digest): void
+  /** What is left of its rate limit, where it has told of one lately. */
+  budget?(): Budget | undefined
+  /** How each URL behind this is doing, in order of preference, where somebody keeps count. */
+  states?(): readonly UpstreamState[]
   close(): Promise<void>
+}
+
+/** How one URL of an upstream is doing, as operators are shown it. */
+export interface UpstreamState {
+  /** As Upstream.name. */
+  readonly host: string
+  readonly circuit: CircuitState
+  readonly budget: Budget | undefined
+}
+
+/** Whether a URL is asked at this moment: `half-open` is a trial with one question. */
+export interface CircuitState {
+  readonly kind: 'closed' | 'open' | 'half-open'
+  /** Epoch milliseconds: when the trial may begin; absent while closed. */
+  readonly untilMs?: number
+  /** Message of the last failure, if nothing good has come since. */
+  readonly lastFailure?: string
+  /** Epoch milliseconds of the last answer, whatever it was. */
+  readonly lastAnsweredAtMs?: number
 }
 
 /** A body under way: bytes from `start` on, in batches of chunks. Breaking off errs; it never just ends early. */

@@ -10,16 +10,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 
 /**
- * Starts `<command> serve <configuration>` and waits until it answers; `remote` makes it a pull-through cache.
- * `stop()` ends it and removes its folder.
+ * Starts `<command> serve <configuration>` and waits until it answers; `remote` makes it a pull-through cache, and
+ * `proxyKeys` are further keys of its `proxy` section, as YAML. `root` is where it stores; `stop()` ends it and removes
+ * its folder.
  */
-export async function startRegistry(peer, remote) {
+export async function startRegistry(peer, remote, proxyKeys = '') {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'bench-'))
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
+  const root = path.join(directory, 'root')
   const configuration = path.join(directory, 'config.yml')
   const logFile = path.join(directory, 'log')
-  writeFileSync(configuration, configurationFor(path.join(directory, 'root'), port, remote))
+  writeFileSync(configuration, configurationFor(root, port, remote, proxyKeys))
   const log = openSync(logFile, 'w')
   const child = spawn(peer.command, ['serve', configuration], {
     stdio: ['ignore', log, log],
@@ -27,7 +29,7 @@ export async function startRegistry(peer, remote) {
   })
   closeSync(log)
   const exited = once(child, 'exit')
-  const registry = { peer, url, pid: child.pid, startMs: 0, stop }
+  const registry = { peer, url, root, pid: child.pid, startMs: 0, stop }
   const startedAt = performance.now()
   try {
     await untilItAnswers(url, child, logFile)
@@ -64,7 +66,7 @@ export function peakMemoryMib(pid) {
   return kib.reduce((a, b) => a + b, 0) / 1024
 }
 
-function configurationFor(root, port, remote) {
+function configurationFor(root, port, remote, proxyKeys) {
   return `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage:
@@ -72,7 +74,7 @@ storage:
   delete: {enabled: true}
   cache: {blobdescriptor: inmemory}
 http: {addr: "127.0.0.1:${port}", secret: bench}
-${remote === undefined ? '' : `proxy: {remoteurl: "${remote}"}`}
+${remote === undefined ? '' : `proxy: {remoteurl: "${remote}", ${proxyKeys}}`}
 `
 }
 

@@ -67,17 +67,17 @@ function medianOf(measurements) {
 function formatCell(measurement) {
   if (measurement === undefined) return '-'
   const cpu = measurement.cpuMicros === undefined ? '' : ` ${measurement.cpuMicros.toFixed(0).padStart(6)} µs`
-  return `${measurement.value.toFixed(0)} ${measurement.unit}${cpu}`
+  return `${measurement.value.toFixed(measurement.digits ?? 0)} ${measurement.unit}${cpu}`
 }
 
 function formatRatio(ours, reference) {
   if (ours === undefined || reference === undefined) return '-'
-  const ratio = ours.value / reference.value
-  return `${(ours.better === 'more' ? ratio : 1 / ratio).toFixed(2)}×`
+  const ratio = ours.better === 'more' ? ours.value / reference.value : reference.value / ours.value
+  return Number.isFinite(ratio) ? `${ratio.toFixed(2)}×` : '-'
 }
 
 function formatChange(now, before) {
-  if (now === undefined || before === undefined) return '-'
+  if (now === undefined || !before?.value) return '-'
   const percent = (now.value / before.value - 1) * 100
   return `${percent >= 0 ? '+' : ''}${percent.toFixed(0)} %`
 }

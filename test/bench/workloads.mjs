@@ -1,5 +1,6 @@
-// What is measured. Each measurement is { value, unit, better: 'more' | 'less', cpuMicros?, note? }; `cpuMicros` is the CPU
-// time that the registry's processes spent on one operation: a request, a push, or a MiB.
+// What is measured. Each measurement is { value, unit, better: 'more' | 'less', digits?, cpuMicros?, note? }; `digits` are
+// those after the point, none by default; `cpuMicros` is the CPU time that the registry's processes spent on one
+// operation: a request, a push, or a MiB.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { digestOf, download, manifestType, pushBlob, pushImage, request, startMeter, wrk } from './client.mjs'

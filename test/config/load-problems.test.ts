@@ -154,13 +154,20 @@ http: {http2: {disabled: true}, h2c: {enabled: true}, tls: {ciphersuites: [TLS_A
 notifications: {events: {includereferences: true}, endpoints: [{name: a}, {name: b}]}
 redis: {addrs: []}
 health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}}
-proxy: {exec: {command: /bin/true}}
+proxy: {cachewritetimeout: 5m}
 middleware: {storage: [{name: redirect}]}
 policy: {repository: {classes: [image]}}
 `
   const keys = [
     ...['log.reportcaller', 'log.hooks', 'storage.cache.blobdescriptor: redis', 'middleware'],
-    ...['http.tls.ciphersuites', 'http.http2', 'http.h2c', 'notifications', 'health', 'proxy.exec'],
+    ...[
+      'http.tls.ciphersuites',
+      'http.http2',
+      'http.h2c',
+      'notifications',
+      'health',
+      'proxy.cachewritetimeout',
+    ],
     'policy.repository',
   ]
 

@@ -97,12 +97,7 @@ t.test('loadConfig() reads every key', async t => {
   const { config, warnings } = load(everything)
   const { proxy, http, ...rest } = config
 
-  t.same(
-    warnings,
-    ['proxy.ttl', 'proxy.cachewritetimeout'].map(
-      key => `${key} is known but not supported yet and has no effect`,
-    ),
-  )
+  t.same(warnings, ['proxy.cachewritetimeout is known but not supported yet and has no effect'])
   t.same(rest, {
     version: '0.1',
     log: {
@@ -153,12 +148,15 @@ t.test('loadConfig() reads every key', async t => {
       debug: { addr: 'localhost:5001', prometheus: { enabled: true, path: '/numbers' } },
     },
   )
-  t.equal(proxy?.remoteurl.href, 'https://registry-1.docker.io/')
-  t.match(proxy, {
-    username: 'somebody',
-    password: '00',
-    cache: { tagttlMs: 0 },
-  })
+  t.match(proxy?.upstreams, [
+    {
+      name: 'docker.io',
+      urls: [new URL('https://registry-1.docker.io')],
+      isDefault: true,
+      credentials: [{ kind: 'static', username: 'somebody', password: '00' }],
+      freshness: { tagttlMs: 0 },
+    },
+  ])
 })
 
 t.test('loadConfig() freezes the configuration to the bottom', async t => {
@@ -212,7 +210,7 @@ t.test('loadConfig() lets the environment override the file', async t => {
 
   t.same(warnings, ['Ignoring unrecognized environment variable REGISTRY_SERVICE_PORT'])
   t.equal(config.http.draintimeoutMs, 10_000)
-  t.equal(config.proxy?.remoteurl.href, 'http://127.0.0.1:5001/')
+  t.equal(config.proxy?.upstreams[0]?.urls[0]?.href, 'http://127.0.0.1:5001/')
   t.match(config.storage, {
     driver: { name: 'filesystem', parameters: { rootdirectory: '/b' } },
     delete: { enabled: true },
@@ -225,5 +223,5 @@ t.test('loadConfig() takes the development configuration without a warning', asy
 
   t.same(warnings, [])
   t.match(config.storage.driver, { name: 'filesystem', parameters: { rootdirectory: './data' } })
-  t.equal(config.proxy?.remoteurl.hostname, 'registry-1.docker.io')
+  t.equal(config.proxy?.upstreams[0]?.name, 'docker.io')
 })

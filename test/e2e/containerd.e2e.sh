@@ -64,3 +64,19 @@ forget
 stop "$sut_pid"
 check 'with the upstream gone containerd pulls what is cached' through docker.io/library/hub:latest
 check_equal 'it is still the same' "$(target_of docker.io/library/hub:latest)" "$index"
+
+# --- one hosts.toml for all registries
+
+start_registry ghcr "$SUT" "$work/ghcr"
+skopeo_copy "oci:$work/image:latest" "docker://$ghcr_host/owner/app:1.0"
+start_registry all "$SUT" "$work/all" "proxy: {upstreams: [{name: ghcr.io, url: '$ghcr_url', hosts: [ghcr.io]}]}"
+mkdir -p "$work/any/_default"
+cat >"$work/any/_default/hosts.toml" <<T
+[host."$all_url"]
+  capabilities = ["pull", "resolve"]
+T
+any() { ctr_ images pull --snapshotter native --hosts-dir "$work/any" "$@"; }
+check 'containerd pulls ghcr.io/owner/app through a mirror of all registries' any ghcr.io/owner/app:1.0
+check_equal 'it has its digest' "$(target_of ghcr.io/owner/app:1.0)" "$image"
+check_equal 'the mirror keeps it under the name of its registry' \
+  "$(curl -sf "$all_url/v2/_catalog" | jq -r '.repositories | join(" ")')" ghcr.io/owner/app

@@ -44,8 +44,11 @@ t.test(
       t.match(await referrers.json(), { manifests })
       for (const res of [tags, referrers]) {
         t.equal(res.status, 200)
-        if (isStale) t.match(res.headers.get('warning'), /^299 - "stale: upstream .* unavailable"$/)
+        const warning = /^299 - "stale: upstream .* unavailable", 110 - "Response is Stale"$/
+        if (isStale) t.match(res.headers.get('warning'), warning)
         else t.equal(res.headers.get('warning'), null)
+        t.equal(res.headers.get('x-cache'), isStale ? 'STALE' : 'MISS')
+        t.match(res.headers.get('age'), /^\d+$/)
       }
     }
     upstream.forgetFailures()

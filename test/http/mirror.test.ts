@@ -151,7 +151,7 @@ t.test('a stale tag carries a Warning', async t => {
   const fresh = await get(`${url}/v2/${name}/manifests/latest`)
   t.equal(fresh.headers.warning, undefined)
   fresh.resume()
-  upstream.failNext({ status: 503, times: 5 })
+  upstream.failNext({ status: 503, times: 9 })
 
   for (const method of ['GET', 'HEAD']) {
     const stale = await get(`${url}/v2/${name}/manifests/latest`, {}, method)

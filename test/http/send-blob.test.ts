@@ -111,11 +111,11 @@ for (const origin of [...driverKinds, 'fill'] as const) {
     const table: readonly (readonly [header: string, range: string | null, length: number])[] = [
       ['bytes=0-5,3-9', 'bytes 0-9/900000', 10],
       ['bytes=1-2,900000-', 'bytes 1-2/900000', 2],
-      ['bytes=0-,-1', 'bytes 0-899999/900000', 900_000],
+      ['bytes=0-,-1', ...whole],
       ['bytes=0-400000', 'bytes 0-400000/900000', 400_001],
       ['bytes=-1', 'bytes 899999-899999/900000', 1],
       ['bytes=899999-', 'bytes 899999-899999/900000', 1],
-      [`bytes=${Array.from({ length: 17 }, (_, i) => `${i * 10}-${i * 10}`).join()}`, ...whole],
+      [`bytes=${Array.from({ length: 1025 }, (_, i) => `${i * 10}-${i * 10}`).join()}`, ...whole],
       ['bytes=0-1,9-3', ...whole],
       ['bytes=0-1,x', ...whole],
       [`bytes=${'0-,'.repeat(500)}`, ...whole],

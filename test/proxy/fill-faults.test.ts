@@ -137,9 +137,12 @@ t.test('Fill links a repository that claims it at the very end before it settles
   await clearing.reached
   let isLinked = false
   const fill = mirror.fills.find(digest)
-  fill?.claim('team/late' as typeof app, async () => {
-    await new Promise(setImmediate)
-    isLinked = true
+  fill?.claim({
+    name: 'team/late' as typeof app,
+    async link() {
+      await new Promise(setImmediate)
+      isLinked = true
+    },
   })
 
   clearing.resume()

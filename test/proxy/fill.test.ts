@@ -109,7 +109,7 @@ t.test('(1) 64 concurrent readers share one upstream request and 1.00x its bytes
   t.ok(received.every(one => one.equals(bytes)))
   t.equal(mirror.upstream.count(blobGets), 1)
   t.equal(mirror.upstream.bytesSent, bytes.length)
-  t.same(filesBelow(mirror.root).length, 2, 'content and link, nothing else')
+  t.same(filesBelow(mirror.root).length, 3, 'content, link and marker, nothing else')
 })
 
 t.test('(1) Fills.join() joins late: a reader that comes half-way gets the whole blob', async t => {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { judge } from '../../lib/proxy/freshness.ts'
+import { parseTag } from '../../lib/oci/reference.ts'
+import { defaultFreshness, judge, ttlOf } from '../../lib/proxy/freshness.ts'
 
 const now = 1_000_000
 
@@ -19,3 +20,30 @@ for (const [what, checkedAtMs, ttlMs, expected] of [
     t.equal(judge(checkedAtMs === undefined ? undefined : { checkedAtMs }, ttlMs, now), expected)
   })
 }
+
+t.test('ttlOf() is that of the first rule that matches, else the common one', async t => {
+  const policy = {
+    ...defaultFreshness(1000),
+    rules: [
+      { matches: (tag: string) => tag.startsWith('v'), ttlMs: Infinity },
+      { matches: (tag: string) => tag.endsWith('-nightly'), ttlMs: 10 },
+      { matches: () => false, ttlMs: 5 },
+    ],
+  }
+
+  t.equal(ttlOf(policy, parseTag('latest')), 1000)
+  t.equal(ttlOf(policy, parseTag('main-nightly')), 10)
+  t.equal(ttlOf(policy, parseTag('v1-nightly')), Infinity)
+})
+
+t.test('defaultFreshness() is what the documentation says', async t => {
+  t.same(defaultFreshness(), {
+    ttlMs: 60_000,
+    rules: [],
+    revalidation: 'first',
+    patienceMs: 1000,
+    whenDeleted: 'pass',
+    negativeTtlMs: 30_000,
+    cooldown: undefined,
+  })
+})

@@ -1,11 +1,22 @@
+import { buffer } from 'node:stream/consumers'
 import t from 'tap'
-import { digestOf } from '../../lib/oci/digest.ts'
+import { digestOf, type Digest } from '../../lib/oci/digest.ts'
 import { BlobUnknownError } from '../../lib/oci/errors.ts'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
 import { digestReference } from '../../lib/oci/reference.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { UpstreamError } from '../../lib/upstream/errors.ts'
-import { app, content, mebibyte, pull, startMirror, until } from '../support/mirror.ts'
+import {
+  app,
+  content,
+  filesBelow,
+  mebibyte,
+  openBytes,
+  pull,
+  startMirror,
+  until,
+  type Mirror,
+} from '../support/mirror.ts'
 import { hold, hooked } from '../support/stores.ts'
 
 const other = parseRepositoryName('other/secret')
@@ -172,4 +183,122 @@ t.test('a pushed blob is served without the upstream', async t => {
 
   t.ok((await pull(mirror, digest)).equals(bytes))
   t.equal(mirror.upstream.requests.length, 0)
+})
+
+/** Pushes a manifest that needs the blob. */
+async function pushManifestOf(mirror: Mirror, digest: Digest, size: number): Promise<void> {
+  const layers = [{ mediaType: mediaTypes.octetStream, digest, size }]
+  const manifest = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, layers }),
+  )
+  await mirror.repository.manifests.put(manifest, mediaTypes.ociManifest, digestReference(digestOf(manifest)))
+}
+
+t.test('open() of what there is no room for goes through each time, and links nothing', async t => {
+  const mirror = await startMirror(t, { hasRoom: false })
+  const bytes = content(mebibyte)
+  const digest = mirror.upstream.addBlob(app, bytes)
+
+  t.ok((await pull(mirror, digest)).equals(bytes))
+  t.ok((await pull(mirror, digest)).equals(bytes))
+
+  t.equal(mirror.upstream.count(/^GET .*\/blobs\//), 2)
+  t.same(filesBelow(mirror.root), [])
+  t.same(mirror.used, [])
+})
+
+t.test('open() fetches anew for who reads when nothing is left of what went through', async t => {
+  const mirror = await startMirror(t, { hasRoom: false })
+  const bytes = content(mebibyte)
+  const digest = mirror.upstream.addBlob(app, bytes)
+  const body = await openBytes(mirror, digest)
+  t.match(await mirror.fills.find(digest)?.settled, { kind: 'passed' })
+
+  t.ok((await buffer(await body.read())).equals(bytes))
+  await mirror.fills.find(digest)?.settled
+  const reader = await body.openReader?.()
+  const into = Buffer.alloc(100)
+
+  t.equal(await reader?.readInto(into, 1000), 100)
+  t.ok(into.equals(bytes.subarray(1000, 1100)))
+  await reader?.close()
+  t.equal(mirror.upstream.count(/^GET .*\/blobs\//), 3)
+})
+
+t.test('open() of what was kept, and then removed, before it was read fetches anew', async t => {
+  const mirror = await startMirror(t)
+  const bytes = content(mebibyte)
+  const digest = mirror.upstream.addBlob(app, bytes)
+  const body = await openBytes(mirror, digest)
+  await mirror.fills.find(digest)?.settled
+  await mirror.stores.blobs.remove(digest)
+
+  t.ok((await buffer(await body.read())).equals(bytes))
+})
+
+t.test('open() tells of a use when the blob comes from the store', async t => {
+  const mirror = await startMirror(t)
+  const digest = mirror.upstream.addBlob(app, content(1000))
+  await pull(mirror, digest)
+  t.same(mirror.used, [])
+
+  await pull(mirror, digest)
+
+  t.same(mirror.used, [digest])
+})
+
+t.test('bring() keeps what a push needs whether there is room or not', async t => {
+  const mirror = await startMirror(t, { hasRoom: false })
+  const digest = mirror.upstream.addBlob(app, content(mebibyte))
+
+  await pushManifestOf(mirror, digest, mebibyte)
+
+  t.match(await mirror.local.repository(app).blobs.stat(digest), { size: mebibyte })
+  t.equal(mirror.stores.mirroredContent.get(digest), undefined, 'it is not the mirror’s to remove')
+})
+
+t.test('bring() takes what is here out of the mirror’s hands', async t => {
+  const mirror = await startMirror(t)
+  const digest = mirror.upstream.addBlob(app, content(mebibyte))
+  await pull(mirror, digest)
+  t.match(mirror.stores.mirroredContent.get(digest), { repositories: [app] })
+
+  await pushManifestOf(mirror, digest, mebibyte)
+
+  t.equal(mirror.stores.mirroredContent.get(digest), undefined)
+})
+
+t.test('bring() fetches anew what went through a fill that it joined at its very end', async t => {
+  const ending = hold()
+  const cleared = hold()
+  const mirror = await startMirror(t, {
+    hasRoom: false,
+    wrapDriver: driver =>
+      hooked(driver, async ({ action, path, when }) => {
+        if (action !== 'remove' || when !== 'before' || !path.includes('/_fills/')) return
+        ending.release()
+        await cleared.released
+      }),
+  })
+  const bytes = content(mebibyte)
+  const digest = mirror.upstream.addBlob(app, bytes)
+  const pulling = pull(mirror, digest)
+  await ending.released
+  const first = mirror.fills.find(digest)
+  if (first === undefined) throw new Error('expected a fill')
+  const joining = hold()
+  const { claim } = first
+  first.claim = one => {
+    claim.call(first, one)
+    joining.release()
+  }
+
+  const pushing = pushManifestOf(mirror, digest, mebibyte)
+  await joining.released
+  cleared.release()
+  await pushing
+
+  t.match(await first.settled, { kind: 'passed' })
+  t.ok((await pulling).equals(bytes))
+  t.match(await mirror.local.repository(app).blobs.stat(digest), { size: mebibyte })
 })

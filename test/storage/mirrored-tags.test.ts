@@ -4,7 +4,12 @@ import { digestOf } from '../../lib/oci/digest.ts'
 import { parseTag } from '../../lib/oci/reference.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { layout } from '../../lib/storage/layout.ts'
-import { createMirroredTags, isMirrored, type MirroredTag } from '../../lib/storage/mirrored-tags.ts'
+import {
+  createMirroredTags,
+  isMirrored,
+  servedDigest,
+  type MirroredTag,
+} from '../../lib/storage/mirrored-tags.ts'
 import { hold, hooked, onEachDriver, openTestDriver } from '../support/stores.ts'
 
 const name = parseRepositoryName('team/app')
@@ -88,10 +93,44 @@ for (const change of ['forget', 'set'] as const) {
   })
 }
 
+onEachDriver(t, 'MirroredTags keeps what is served and the history over a restart', async (t, driver) => {
+  const history = [
+    { digest: one, firstSeenMs: 900, lastSeenMs: 1000 },
+    { digest: three, firstSeenMs: 1, lastSeenMs: 800 },
+  ]
+  const held = { ...record, served: three, history }
+  await createMirroredTags(driver).set(name, tag, held)
+
+  t.same(await createMirroredTags(driver).get(name, tag), held)
+})
+
+for (const [what, members] of [
+  ['no history', ''],
+  ['a history that is none', ',"history":7'],
+  ['a broken history', ',"history":[{"digest":"sha256:no","firstSeenMs":1,"lastSeenMs":1}]'],
+]) {
+  void t.test(`MirroredTags.get() reads a record with ${what}`, async t => {
+    const driver = await openTestDriver(t, 'inmemory')
+    const text = `{"digest":"${one}","previous":"${two}","upstream":"hub","checkedAtMs":1000${members}}`
+    await driver.writeAll(layout.mirroredTag(name, tag), Buffer.from(text))
+
+    t.same(await createMirroredTags(driver).get(name, tag), {
+      ...record,
+      ...(members && { history: undefined }),
+    })
+  })
+}
+
+t.test('servedDigest() is what the upstream says, unless another is served', async t => {
+  t.equal(servedDigest(record), one)
+  t.equal(servedDigest({ ...record, served: three }), three)
+})
+
 t.test('isMirrored() takes the digest of the record or the one before, and nothing else', async t => {
   t.equal(isMirrored(undefined, one), false)
   t.equal(isMirrored(record, one), true)
   t.equal(isMirrored(record, two), true)
   t.equal(isMirrored(record, three), false)
   t.equal(isMirrored({ ...record, previous: undefined }, two), false)
+  t.equal(isMirrored({ ...record, served: three }, three), true)
 })

@@ -11,7 +11,9 @@ import { createMetrics } from '../../lib/metrics.ts'
 import type { Digest } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { Fills, type FillEvent } from '../../lib/proxy/fills.ts'
-import { keepEverything } from '../../lib/proxy/keeping.ts'
+import { defaultFreshness, type FreshnessPolicy } from '../../lib/proxy/freshness.ts'
+import type { CooldownEvent } from '../../lib/proxy/held-back.ts'
+import { keepEverything, type Keeping } from '../../lib/proxy/keeping.ts'
 import { createPullThroughRegistry, type LookupEvent } from '../../lib/proxy/pull-through.ts'
 import { routeAllTo } from '../../lib/proxy/routing.ts'
 import { createLocalRegistry } from '../../lib/registry/local.ts'
@@ -21,13 +23,21 @@ import type { StorageDriver } from '../../lib/storage/driver/driver.ts'
 import { openDriver } from '../../lib/storage/driver/open.ts'
 import { createMirroredTags } from '../../lib/storage/mirrored-tags.ts'
 import { createUpstream } from '../../lib/upstream/client.ts'
+import { RateBudget } from '../../lib/upstream/rate-budget.ts'
 import { createStores } from './stores.ts'
 import { startFakeUpstream, type FakeUpstreamOptions } from './fake-upstream.ts'
+
+export { openDescriptorsBelow } from './descriptors.ts'
 
 export interface MirrorOptions extends FakeUpstreamOptions {
   readonly clock?: Clock
   readonly tagTtlMs?: number
+  /** Over the defaults, and over `tagTtlMs`. */
+  readonly freshness?: Partial<FreshnessPolicy>
+  readonly offline?: boolean
   readonly tagPolicy?: TagPolicy
+  /** False: nothing is kept. */
+  readonly hasRoom?: boolean
   /** By what host the upstream goes: `docker.io` adds `library/`. */
   readonly upstreamHost?: string
   readonly wrapDriver?: (driver: StorageDriver) => StorageDriver
@@ -39,9 +49,12 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
   const {
     clock = systemClock,
     tagTtlMs = 60_000,
+    freshness = {},
+    offline,
     upstreamHost = '127.0.0.1',
     wrapDriver,
     tagPolicy,
+    hasRoom = true,
     ...behaviour
   } = options
   const upstream = await startFakeUpstream(t, behaviour)
@@ -57,44 +70,59 @@ export async function startMirror(t: Test, options: MirrorOptions = {}) {
   const opened = await openDriver('filesystem', { rootdirectory: root, maxthreads: 100 }, { clock, metrics })
   const driver = wrapDriver?.(opened) ?? opened
   const stores = createStores(driver, { clock })
-  const client = createUpstream({ url: upstream.url, clock, logger, metrics, version: 'test' })
-  const events: (FillEvent | LookupEvent)[] = []
-  const observe = (event: FillEvent | LookupEvent) => void events.push(event)
-  const fills = new Fills({ blobs: stores.blobs, keeping: keepEverything, clock, logger, observe })
-  const mirroredTags = createMirroredTags(driver)
-  const local = createLocalRegistry(stores, { allowDelete: true, ...(tagPolicy && { tagPolicy }) })
-  const registry = createPullThroughRegistry({
-    local,
-    stores,
-    mirroredTags,
-    fills,
-    routing: routeAllTo(client, upstreamHost),
-    keeping: keepEverything,
-    clock,
-    logger,
-    tagTtlMs,
-    observe,
+  // Nothing is tried again, so that a test sees what each answer does.
+  const client = createUpstream({
+    ...{ url: upstream.url, clock, logger, metrics, version: 'test' },
+    retries: 0,
+    budget: new RateBudget({ clock }),
   })
+  const events: MirrorEvent[] = []
+  const observe = (event: MirrorEvent) => void events.push(event)
+  const used: Digest[] = []
+  const keeping: Keeping = {
+    ...keepEverything,
+    used: digest => void used.push(digest),
+    makeRoom: () => Promise.resolve(hasRoom),
+  }
+  const fills = new Fills({ blobs: stores.blobs, keeping, clock, logger, observe })
+  const local = createLocalRegistry(stores, { allowDelete: true, ...(tagPolicy && { tagPolicy }) })
+  const start = (changed: StartOptions) => {
+    const policy = { ...defaultFreshness(tagTtlMs), ...freshness, ...changed.freshness }
+    const mirroredTags = createMirroredTags(driver)
+    const registry = createPullThroughRegistry({
+      ...{ local, stores, mirroredTags, fills, keeping, clock, logger, observe },
+      routing: routeAllTo(client, upstreamHost, policy),
+      offline: changed.offline ?? offline,
+    })
+    t.teardown(() => registry.drain(0))
+    return { mirroredTags, registry, repository: registry.repository(app) }
+  }
+  const started = start({})
   t.teardown(async () => {
     await fills.drain(0)
     await client.close()
     await driver.close()
   })
   return {
+    ...started,
     upstream,
     client,
-    registry,
     local,
     stores,
-    mirroredTags,
     fills,
     events,
+    /** What the mirror has said to be in use. */
+    used,
     logLines,
     root,
     driver,
-    repository: registry.repository(app),
+    /** The registry as it is after a restart, on what is stored and with the same upstream. */
+    restart: (changed: StartOptions = {}) => start(changed),
   }
 }
+
+type MirrorEvent = FillEvent | LookupEvent | CooldownEvent
+type StartOptions = Pick<MirrorOptions, 'freshness' | 'offline'>
 
 export type Mirror = Awaited<ReturnType<typeof startMirror>>
 
@@ -126,17 +154,6 @@ export function filesBelow(root: string): string[] {
     .filter(entry => entry.isFile())
     .map(entry => `${entry.parentPath}/${entry.name}`.slice(root.length + 1))
     .toSorted()
-}
-
-/** Descriptors of this process that are open on files below `root`. */
-export function openDescriptorsBelow(root: string): number {
-  return fs.readdirSync('/proc/self/fd').filter(fd => {
-    try {
-      return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(root)
-    } catch {
-      return false
-    }
-  }).length
 }
 
 export const mebibyte = 1024 * 1024

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { systemClock, type Clock } from '../../lib/clock.ts'
+import { createLogger } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import type { Stores } from '../../lib/registry/local.ts'
 import { createBlobStore } from '../../lib/storage/blob-store.ts'
@@ -15,6 +16,7 @@ import { openDriver } from '../../lib/storage/driver/open.ts'
 import { layout } from '../../lib/storage/layout.ts'
 import { createLinks } from '../../lib/storage/links.ts'
 import { createManifestStore } from '../../lib/storage/manifest-store.ts'
+import { MirroredContent } from '../../lib/storage/mirrored-content.ts'
 import { createReferrerIndex } from '../../lib/storage/referrer-index.ts'
 import { createTagStore } from '../../lib/storage/tag-store.ts'
 import { Uploads } from '../../lib/storage/uploads.ts'
@@ -22,6 +24,8 @@ import { Uploads } from '../../lib/storage/uploads.ts'
 export type DriverKind = 'inmemory' | 'filesystem'
 
 export const driverKinds: readonly DriverKind[] = ['inmemory', 'filesystem']
+
+const silent = createLogger({ level: 'error', formatter: 'json', fields: {}, write: () => {} })
 
 /** A driver that ends with the test; the filesystem's lies in a folder of the test's own, or in `root`. */
 export async function openTestDriver(
@@ -44,14 +48,17 @@ export function createStores(
   options: { readonly clock?: Clock; readonly cache?: DescriptorCache } = {},
 ): Stores {
   const { clock = systemClock, cache = createDescriptorCache(1000) } = options
-  const blobs = createBlobStore({ driver, cache })
-  const links = createLinks({ driver, cache })
+  const mirroredContent = new MirroredContent({ driver, clock, logger: silent })
+  mirroredContent.start()
+  const blobs = createBlobStore({ driver, cache, mirroredContent })
+  const links = createLinks({ driver, cache, mirroredContent })
   const referrers = createReferrerIndex({ driver, blobs })
   return {
     driver,
     blobs,
     links,
     manifests: createManifestStore({ blobs, links, referrers }),
+    mirroredContent,
     referrers,
     tags: createTagStore({ driver, concurrency: 4 }),
     uploads: new Uploads({ driver, blobs, links, clock }),

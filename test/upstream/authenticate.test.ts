@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { digestOf } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
+import type { FakeUpstream } from '../support/fake-upstream.ts'
+import { until } from '../support/until.ts'
 import { readAll, startClient, upstreamError } from '../support/upstream-client.ts'
 
 const name = parseRepositoryName('library/nginx')
@@ -12,7 +14,7 @@ const credentials = { username: 'me', password: 'hunter2:ü' }
 const tokenService = /\/token/
 
 t.test('Authenticator tells denial from trouble at the token service', async t => {
-  const { fake, client } = await startClient(t, { auth: 'bearer' })
+  const { fake, client, clock } = await startClient(t, { auth: 'bearer' })
   fake.addBlob(name, content)
   const cases = [
     [401, 'denied'],
@@ -26,11 +28,8 @@ t.test('Authenticator tells denial from trouble at the token service', async t =
     fake.failNext({ status, match: tokenService, headers: { 'Retry-After': '3' } })
     const more = status === 429 ? { retryAfterMs: 3_000 } : {}
     await t.rejects(client.statBlob(name, digest), upstreamError(failure, { status, ...more }), `${status}`)
-    t.equal(
-      (await client.statBlob(name, digest)).size,
-      1_000,
-      'and the next request is tried as if nothing was',
-    )
+    if (failure === 'denied') clock.advance(5_000)
+    t.equal((await client.statBlob(name, digest)).size, 1_000, 'the next is tried as if nothing was')
     fake.revokeTokens()
   }
   fake.failNext({ status: 'reset', times: 2, match: tokenService })
@@ -81,6 +80,22 @@ t.test('Authenticator sends refused credentials once per request and does not lo
   await t.rejects(bearer.client.openBlob(name, digest), upstreamError('denied', { status: 401 }))
   t.equal(bearer.fake.requests.length, 1)
   t.equal(bearer.fake.tokenRequests.length, 1)
+})
+
+t.test('Authenticator asks for a denied token again after 5 s, and not before', async t => {
+  const { fake, client, clock } = await startClient(t, { auth: 'bearer', credentials })
+  fake.addBlob(name, content)
+  fake.addBlob(other, content)
+  fake.failNext({ status: 401, match: tokenService })
+  await t.rejects(client.statBlob(name, digest), upstreamError('denied', { status: 401 }))
+
+  clock.advance(4_999)
+  await t.rejects(client.statBlob(name, digest), upstreamError('denied', { status: 401 }))
+  t.equal(fake.tokenRequests.length, 1)
+  t.equal((await client.statBlob(other, digest)).size, 1_000, 'another repository is another question')
+  clock.advance(1)
+
+  t.equal((await client.statBlob(name, digest)).size, 1_000)
 })
 
 t.test('Authenticator does not fetch a second token where a fresh one was refused', async t => {
@@ -170,11 +185,36 @@ t.test('Authenticator lets one leave while others wait for the same token', asyn
   t.equal(fake.tokenRequests.length, 2)
 })
 
-t.test('Authenticator renews tokens before they end', async t => {
-  const cases: readonly (readonly [expiresIn: number | undefined, goodForMs: number])[] = [
+t.test('Authenticator renews tokens before they end, while they are still used', async t => {
+  const cases: readonly (readonly [expiresIn: number | undefined, freshForMs: number])[] = [
     [undefined, 54_000],
     [0, 54_000],
     [30, 27_000],
+    [3600, 3_240_000],
+  ]
+  for (const [expiresInSeconds, freshForMs] of cases) {
+    const { fake, client, clock } = await startClient(t, { auth: 'bearer', expiresInSeconds })
+    fake.addBlob(name, content)
+    await client.statBlob(name, digest)
+
+    clock.advance(freshForMs - 1)
+    await client.statBlob(name, digest)
+    t.equal(fake.tokenRequests.length, 1, `${expiresInSeconds}: kept`)
+    clock.advance(1)
+    await client.statBlob(name, digest)
+    await until(() => fake.tokenRequests.length === 2)
+    t.same(tokensSent(fake), [undefined, 'token-1', 'token-1', 'token-1'], `${expiresInSeconds}: still used`)
+    await until(async () => {
+      await client.statBlob(name, digest)
+      return tokensSent(fake).at(-1) === 'token-2'
+    })
+  }
+})
+
+t.test('Authenticator does not use a token in the last moments of its life', async t => {
+  const cases: readonly (readonly [expiresIn: number | undefined, goodForMs: number])[] = [
+    [undefined, 57_000],
+    [30, 28_500],
     [3600, 3_590_000],
   ]
   for (const [expiresInSeconds, goodForMs] of cases) {
@@ -182,14 +222,25 @@ t.test('Authenticator renews tokens before they end', async t => {
     fake.addBlob(name, content)
     await client.statBlob(name, digest)
 
-    clock.advance(goodForMs - 1)
+    clock.advance(goodForMs)
     await client.statBlob(name, digest)
-    t.equal(fake.tokenRequests.length, 1, `${expiresInSeconds}: kept`)
-    clock.advance(1)
-    await client.statBlob(name, digest)
-    t.equal(fake.tokenRequests.length, 2, `${expiresInSeconds}: renewed`)
-    t.equal(fake.requests.length, 4, 'without another challenge')
+
+    t.same(tokensSent(fake), [undefined, 'token-1', 'token-2'], `${expiresInSeconds}: no other challenge`)
   }
+})
+
+t.test('Authenticator goes on with a good token while the token service is in trouble', async t => {
+  const { fake, client, clock, logLines } = await startClient(t, { auth: 'bearer', expiresInSeconds: 3600 })
+  fake.addBlob(name, content)
+  await client.statBlob(name, digest)
+  fake.failNext({ status: 400, match: tokenService })
+  clock.advance(3_300_000)
+
+  t.equal((await client.statBlob(name, digest)).size, 1_000)
+  await until(() => logLines.length > 0)
+
+  t.match(logLines[0], /answered 400.*cannot renew token/)
+  t.notMatch(logLines[0], /token-1/)
 })
 
 t.test('Authenticator renews a refused token once for all who held it', async t => {
@@ -234,7 +285,8 @@ t.test('Authenticator takes credentials out of the URL', async t => {
 })
 
 t.test('Authenticator shows no secret in errors, logs and metrics', async t => {
-  const { fake, client, logLines, counted } = await startClient(t, { auth: 'bearer', credentials, cdn: true })
+  const started = await startClient(t, { auth: 'bearer', credentials, cdn: true })
+  const { fake, client, clock, logLines, counted } = started
   fake.addBlob(name, content)
   const shown: string[] = []
   for (const match of [tokenService, /v2/, /cdn/]) {
@@ -243,8 +295,11 @@ t.test('Authenticator shows no secret in errors, logs and metrics', async t => {
       if (match === tokenService) fake.revokeTokens()
       fake.failNext({ status, match, times: 2 })
       await client.openBlob(name, digest).catch((err: unknown) => shown.push(everything(err)))
-      for (let left = fake.pendingFailures; left > 0; left--)
-        await client.statBlob(name, digest).catch(() => {})
+      while (fake.pendingFailures > 0) {
+        clock.advance(5_000)
+        await client.openBlob(name, digest).catch(() => {})
+      }
+      clock.advance(5_000)
     }
   }
 
@@ -252,6 +307,11 @@ t.test('Authenticator shows no secret in errors, logs and metrics', async t => {
   shown.push(...logLines, JSON.stringify(await counted('token')))
   for (const text of shown) t.notMatch(text, /hunter2|token-\d|signature=secret|aHVudGVyMg/)
 })
+
+/** The bearer token of each request to the registry. */
+function tokensSent(fake: FakeUpstream): readonly (string | undefined)[] {
+  return fake.requests.map(({ headers }) => headers.authorization?.replace('Bearer ', ''))
+}
 
 async function challengeOf(url: URL): Promise<string> {
   const answer = await fetch(new URL('/v2/', url))

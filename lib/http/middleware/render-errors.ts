@@ -32,7 +32,8 @@ export function renderErrors({ logger }: { readonly logger: Logger }): Middlewar
 }
 
 function render(ctx: Context, err: RegistryError, status: number): void {
-  if (ctx.res.hasHeader('ETag')) for (const name of ofContent) ctx.remove(name)
+  if (ctx.res.hasHeader('ETag') || ctx.res.hasHeader('X-Cache'))
+    for (const name of ofContent) ctx.remove(name)
   ctx.set(headersOf(err))
   ctx.set('Content-Type', 'application/json')
   ctx.status = status
@@ -41,12 +42,15 @@ function render(ctx: Context, err: RegistryError, status: number): void {
 
 /** An answer that was begun has set these already: an error must not be taken, or kept by a cache, for the content. */
 const ofContent = [
+  'Age',
   'Accept-Ranges',
   'Cache-Control',
   'Content-Length',
   'Content-Range',
   'Docker-Content-Digest',
   'ETag',
+  'Warning',
+  'X-Cache',
 ]
 
 function statusOf(err: RegistryError): number {

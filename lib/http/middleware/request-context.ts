@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import { requestContext as logContext } from '../../log.ts'
 import { ConnectionSignals } from '../connection-signals.ts'
-import { RequestState, type Middleware } from '../context.ts'
+import { queryValue, RequestState, type Context, type Middleware } from '../context.ts'
 import type { Router } from '../router.ts'
 
 /** An id that a proxy in front of us made is worth keeping, if it is nothing but an id. */
@@ -21,7 +21,8 @@ export function requestContext({
     ctx.req.url = originForm(ctx.req.url ?? '/')
     const given = ctx.req.headers['x-request-id']
     const id = typeof given === 'string' && saneId.test(given) ? given : randomUUID()
-    const match = router.match(ctx.method, ctx.path)
+    const { host } = ctx.req.headers
+    const match = router.match(ctx.method, ctx.path, { namespace: namespaceOf(ctx), host })
     ctx.state = new RequestState(ctx.res, {
       id,
       startedAtMs: clock.now(),
@@ -30,6 +31,11 @@ export function requestContext({
     })
     return logContext.run({ requestId: id }, next)
   }
+}
+
+/** Parameters are not looked at where there cannot be one: most requests have none. */
+function namespaceOf(ctx: Context): string | undefined {
+  return ctx.querystring.includes('ns=') ? queryValue(ctx, 'ns') : undefined
 }
 
 /**

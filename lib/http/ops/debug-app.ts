@@ -1,9 +1,11 @@
-// The operators' own application on http.debug.addr: health and metrics, for a network that clients do not reach. It
-// asks for no credentials.
+// The operators' own application on http.debug.addr: health, metrics and the admin API, for a network that clients do
+// not reach. It asks for no credentials.
 import Koa from 'koa'
 import type { Logger } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { StorageDriver } from '../../storage/driver/driver.ts'
+import type { CacheAdmin } from '../admin/cache-admin.ts'
+import { cacheApiPath, createCacheApi } from '../admin/cache-api.ts'
 import { failingChecks } from './health.ts'
 import { answerMetrics } from './metrics.ts'
 
@@ -12,11 +14,15 @@ export interface DebugAppDeps {
   readonly metrics: Metrics
   readonly logger: Logger
   readonly prometheus: { readonly enabled: boolean; readonly path: string }
+  /** undefined: this registry is no mirror. */
+  readonly cache?: CacheAdmin | undefined
 }
 
-export function createDebugApp({ driver, metrics, logger, prometheus }: DebugAppDeps): Koa {
+export function createDebugApp({ cache, driver, metrics, logger, prometheus }: DebugAppDeps): Koa {
   const app = new Koa()
+  const cacheApi = createCacheApi({ cache, logger })
   app.use(async ctx => {
+    if (ctx.path.startsWith(cacheApiPath)) return cacheApi(ctx)
     const isRead = ctx.method === 'GET' || ctx.method === 'HEAD'
     if (isRead && ctx.path === '/debug/health') await answerHealth(ctx, driver)
     else if (isRead && prometheus.enabled && ctx.path === prometheus.path) await answerMetrics(ctx, metrics)

@@ -1,10 +1,11 @@
 // /v2/<name>/blobs/<digest>: distribution-spec end-2 and end-10.
 import { parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import type { Registry } from '../../registry/registry.ts'
+import type { BlobBody, Registry } from '../../registry/registry.ts'
 import { deleteBlobDescription, getBlobDescription } from '../api/blobs.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
+import { setProvenance } from '../provenance.ts'
 import { createBlobSender, sendBlobHead } from '../send-blob.ts'
 
 export function blobEndpoints({ registry }: { readonly registry: Registry }): readonly RepositoryEndpoint[] {
@@ -12,14 +13,16 @@ export function blobEndpoints({ registry }: { readonly registry: Registry }): re
 
   async function get(ctx: Context, { name, argument }: Params): Promise<void> {
     const digest = parseDigest(argument)
-    const { blobs } = registry.repository(name)
+    const { blobs, isMirror } = registry.repository(name)
     const { signal } = ctx.state
     // HEAD asks without opening: on a mirror that must not start a transfer.
     if (ctx.method === 'HEAD') {
       const { size } = await blobs.stat(digest, { signal })
       return sendBlobHead(ctx, digest, size)
     }
-    await send(ctx, await blobs.open(digest, { signal }))
+    const body = await blobs.open(digest, { signal })
+    if (isMirror) setProvenance(ctx, { cache: isFetched(body) ? 'MISS' : 'HIT' })
+    await send(ctx, body)
   }
 
   async function remove(ctx: Context, { name, argument }: Params): Promise<void> {
@@ -43,4 +46,8 @@ export function blobEndpoints({ registry }: { readonly registry: Registry }): re
       handle: remove,
     },
   ]
+}
+
+function isFetched(body: BlobBody): boolean {
+  return body.kind === 'bytes' && body.origin === 'fill'
 }

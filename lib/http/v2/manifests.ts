@@ -5,7 +5,7 @@ import type { CallOptions, Descriptor } from '../../oci/descriptor.ts'
 import { ManifestUnknownError, RegistryError } from '../../oci/errors.ts'
 import { maxManifestBytes } from '../../oci/manifest.ts'
 import { isTag, parseReference, parseTag, type Reference, type Tag } from '../../oci/reference.ts'
-import type { Registry } from '../../registry/registry.ts'
+import type { Provenance, Registry } from '../../registry/registry.ts'
 import { batches, sizeOf } from '../../streams/batches.ts'
 import {
   deleteManifestDescription,
@@ -16,7 +16,7 @@ import { entityTag, isNotModified } from '../conditional.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
 import { HttpError } from '../http-error.ts'
-import { warnIfStale } from '../staleness.ts'
+import { setProvenance } from '../provenance.ts'
 import type { UrlBuilder } from '../url-builder.ts'
 
 export interface ManifestDeps {
@@ -30,12 +30,12 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
     const { manifests } = registry.repository(params.name)
     const { signal } = ctx.state
     if (ctx.method === 'HEAD') {
-      const { stale, ...descriptor } = await manifests.stat(reference, { signal })
-      setManifestHeaders(ctx, descriptor, stale)
+      const found = await manifests.stat(reference, { signal })
+      setManifestHeaders(ctx, found, found)
       return
     }
-    const { descriptor, bytes, stale } = await manifests.get(reference, { signal })
-    if (setManifestHeaders(ctx, descriptor, stale)) ctx.body = bytes
+    const found = await manifests.get(reference, { signal })
+    if (setManifestHeaders(ctx, found.descriptor, found)) ctx.body = found.bytes
   }
 
   async function put(ctx: Context, { name, argument }: Params): Promise<void> {
@@ -98,7 +98,7 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
 function setManifestHeaders(
   ctx: Context,
   { digest, mediaType, size }: Descriptor,
-  stale: string | undefined,
+  provenance: Provenance,
 ): boolean {
   const known = isNotModified(ctx, digest)
   if (known) answerEmpty(ctx, 304)
@@ -107,7 +107,7 @@ function setManifestHeaders(
     ctx.set({ 'Content-Type': mediaType, 'Content-Length': String(size) })
   }
   ctx.set({ 'Docker-Content-Digest': digest, ETag: entityTag(digest) })
-  warnIfStale(ctx, { stale })
+  setProvenance(ctx, provenance)
   return !known
 }
 

@@ -8,7 +8,7 @@ import { referrersDescription } from '../api/referrers.ts'
 import { queryValue, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
 import { parsePage, setNextPage } from '../paging.ts'
-import { warnIfStale } from '../staleness.ts'
+import { setProvenance } from '../provenance.ts'
 
 /** Entries of a page, whatever n says. */
 const maxReferrers = 1000
@@ -25,7 +25,7 @@ export function referrerEndpoints({
     const page = { limit: Math.min(limit, maxReferrers), after }
     const { referrers } = registry.repository(name)
     const found = await referrers.list(subject, { artifactType }, page, { signal: ctx.state.signal })
-    warnIfStale(ctx, found)
+    setProvenance(ctx, found)
     const items = found.items.map(({ digest }) => digest)
     const filter = artifactType === undefined ? undefined : { artifactType }
     setNextPage(ctx, { items, more: found.more }, { n: String(page.limit), ...filter })

@@ -4,7 +4,7 @@ import { tagsDescription } from '../api/tags.ts'
 import { answerJson, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
 import { parsePage, setNextPage } from '../paging.ts'
-import { warnIfStale } from '../staleness.ts'
+import { setProvenance } from '../provenance.ts'
 
 export interface TagDeps {
   readonly registry: Registry
@@ -13,13 +13,13 @@ export interface TagDeps {
 }
 
 export function tagEndpoints({ registry, maxTags }: TagDeps): readonly RepositoryEndpoint[] {
-  async function list(ctx: Context, { name }: Params): Promise<void> {
+  async function list(ctx: Context, { name, asked }: Params): Promise<void> {
     const { limit, after } = parsePage(ctx)
     const page = { limit: limit === undefined ? undefined : Math.min(limit, maxTags), after }
     const tags = await registry.repository(name).tags.list(page, { signal: ctx.state.signal })
-    warnIfStale(ctx, tags)
+    setProvenance(ctx, tags)
     setNextPage(ctx, tags)
-    answerJson(ctx, { name, tags: tags.items })
+    answerJson(ctx, { name: asked, tags: tags.items })
   }
 
   return [

@@ -27,6 +27,7 @@ import {
 import { answerEmpty, credentialsOf, queryValue, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint, type Wanted } from '../endpoint.ts'
 import { HttpError } from '../http-error.ts'
+import type { Address } from '../router.ts'
 import type { UrlBuilder } from '../url-builder.ts'
 import type { UploadStateTokens } from './upload-state.ts'
 
@@ -34,6 +35,8 @@ export interface UploadDeps {
   readonly registry: Registry
   readonly urls: UrlBuilder
   readonly uploadState: UploadStateTokens
+  /** Tells whose repository `from` means. */
+  readonly address: Address
   /** Says whether a blob may be mounted from another repository. */
   readonly access: AccessController
   readonly logger: Logger
@@ -41,6 +44,7 @@ export interface UploadDeps {
 
 export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[] {
   const { registry, urls, uploadState, logger } = deps
+  const startAccess = accessToStart(deps.address)
 
   /** POST: mounts, takes a whole blob, or starts a session. */
   async function start(ctx: Context, { name }: Params): Promise<void> {
@@ -133,8 +137,8 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
     uploads: UploadService,
   ): Promise<Descriptor | undefined> {
     const digest = queryValue(ctx, 'mount')
-    const from = queryValue(ctx, 'from') ?? name
-    if (digest === undefined || !isDigest(digest) || !isRepositoryName(from)) return undefined
+    const from = queryValue(ctx, 'from') === undefined ? name : sourceOf(ctx, deps.address)
+    if (digest === undefined || !isDigest(digest) || from === undefined) return undefined
     const { signal } = ctx.state
     try {
       if (from !== name) await deps.access.authorize(credentialsOf(ctx), [pullFrom(from)], { signal })
@@ -222,10 +226,21 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
  * Mounting also reads from the other repository. Who brings no credentials is asked for such as suffice for both;
  * credentials that suffice for the push alone are good for an upload, see tryMount().
  */
-function startAccess(ctx: Context, params: Params): Wanted {
+function accessToStart(address: Address): (ctx: Context, params: Params) => Wanted {
+  return (ctx, params) => {
+    const from = sourceOf(ctx, address)
+    const own = access.push(ctx, params)
+    return from === undefined || credentialsOf(ctx).authorization !== undefined
+      ? own
+      : [...own, pullFrom(from)]
+  }
+}
+
+/** The repository that `from` means; undefined without one, or where it can mean none. */
+function sourceOf(ctx: Context, address: Address): RepositoryName | undefined {
   const from = queryValue(ctx, 'from')
-  const own = access.push(ctx, params)
-  return from === undefined || credentialsOf(ctx).authorization !== undefined ? own : [...own, pullFrom(from)]
+  if (from === undefined || !isRepositoryName(from)) return undefined
+  return address(from, { host: ctx.req.headers.host, namespace: queryValue(ctx, 'ns') })
 }
 
 function pullFrom(name: string): Access {

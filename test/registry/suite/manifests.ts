@@ -127,7 +127,9 @@ export function manifestSuite(t: Test, open: Open): void {
 
       t.same(descriptor, { mediaType, digest: digestOf(bytes), size: bytes.length })
       for (const reference of [tagged('artifact'), digestReference(descriptor.digest)]) {
-        t.same(await manifests.get(reference), { descriptor, bytes })
+        const served = await manifests.get(reference)
+        t.same(served.descriptor, descriptor)
+        t.same(served.bytes, bytes)
       }
     }
   })
