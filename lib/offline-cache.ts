@@ -9,6 +9,7 @@ import { assembleMirror, limitsOf } from './mirror.ts'
 import { createCacheAdmin } from './mirror-admin.ts'
 import { createLocalRegistry } from './registry/local.ts'
 import { createStores, openConfiguredDriver } from './services.ts'
+import { StorageError, type StorageDriver, type StoragePath } from './storage/driver/driver.ts'
 import { version } from './version.ts'
 
 /** Throws TypeError where nothing is mirrored. Whoever opens it closes it. */
@@ -18,7 +19,7 @@ export async function openOfflineCache(config: Config): Promise<CacheAdmin & { c
   const metrics = createMetrics()
   const logger = createLogger({ level: 'error', formatter: 'text', fields: {} })
   const deps = { clock: systemClock, logger, metrics, version, env: {} }
-  const driver = await openConfiguredDriver(config, deps)
+  const driver = readOnly(await openConfiguredDriver(config, deps))
   const stores = createStores(config, driver, deps)
   const local = createLocalRegistry(stores, { allowDelete: false })
   const parts = assembleMirror({ ...proxy, offline: true }, local, stores, deps)
@@ -43,6 +44,27 @@ export async function openOfflineCache(config: Config): Promise<CacheAdmin & { c
       await stores.mirroredContent.close()
       await driver.close()
     },
+  }
+}
+
+/**
+ * Whoever reads all markers clears away those without content: a server that is just storing that content needs them.
+ */
+function readOnly(driver: StorageDriver): StorageDriver {
+  const refuseWrite = (path: StoragePath): Promise<never> =>
+    Promise.reject(new StorageError(`Cannot change "${path}": the store is open to be read only`, path))
+  return {
+    name: driver.name,
+    stat: (...args) => driver.stat(...args),
+    read: (...args) => driver.read(...args),
+    readAll: (...args) => driver.readAll(...args),
+    list: (...args) => driver.list(...args),
+    walk: (...args) => driver.walk(...args),
+    writeAll: refuseWrite,
+    openWriter: refuseWrite,
+    move: refuseWrite,
+    remove: refuseWrite,
+    close: () => driver.close(),
   }
 }
 

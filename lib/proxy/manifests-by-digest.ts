@@ -16,6 +16,9 @@ export interface ManifestsByDigest {
   keep(manifest: Manifest): Promise<void>
 }
 
+/** How long the store of a manifest waits for room, milliseconds. */
+const mostWaitMs = 2000
+
 export function manifestsByDigest(context: PullThroughContext): ManifestsByDigest {
   const { route, hosted, mirrored, stores, keeping, knownSizes, questions } = context
   const keyOf = (digest: Digest) => `manifest ${mirrored.name}@${digest}`
@@ -23,8 +26,10 @@ export function manifestsByDigest(context: PullThroughContext): ManifestsByDiges
   async function keep(manifest: Manifest): Promise<void> {
     const { bytes, descriptor } = manifest
     // Stored also where there is no room: what is served by a tag has to be here, and it is small.
-    await keeping.makeRoom(bytes.length, { digest: descriptor.digest })
+    // So nobody waits long for it, as for the end of a long start, or behind large blobs.
+    const signal = AbortSignal.timeout(mostWaitMs)
     try {
+      await keeping.makeRoom(bytes.length, { digest: descriptor.digest, signal }).catch(() => false)
       await stores.manifests.store(mirrored.name, bytes, descriptor.digest, { mirrored: true })
     } finally {
       keeping.release(descriptor.digest)

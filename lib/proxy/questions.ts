@@ -41,6 +41,9 @@ export interface QuestionsDeps {
 
 /** Whoever asks an upstream with a copy at hand gives it so long at least, unless less is configured. */
 const leastPatienceMs = 50
+/** How many wait for one upstream, and how long those do who come on top of them, milliseconds. */
+const mostWaiting = 4
+const crowdPatienceMs = 60
 
 export class Questions {
   readonly #clock: Clock
@@ -51,8 +54,10 @@ export class Questions {
   readonly #failures: LRUCache<string, Failure>
   /** Upstreams that have let somebody wait out his patience, and have not answered anything since. */
   readonly #silent = new WeakSet<Upstream>()
-  /** How long upstreams usually take to answer, milliseconds. */
+  /** How long upstreams take to answer, milliseconds. */
   readonly #usual = new WeakMap<Upstream, number>()
+  /** How many wait for them to the end. */
+  readonly #waiting = new WeakMap<Upstream, number>()
   #isClosed = false
 
   constructor({ clock, logger, maxUnderWay = 32, maxFailures = 10_000 }: QuestionsDeps) {
@@ -68,22 +73,21 @@ export class Questions {
   }
 
   /**
-   * The answer if it comes within `patienceMs`, or in several times what this upstream usually takes, if that is less;
-   * undefined if not, and the question goes on. Rejects as ask() does.
+   * The answer if it comes within `patienceMs`, or in several times what this upstream takes when it is well, if that is
+   * less; undefined if not, and the question goes on. Of many who wait for the same upstream only a few do so to the
+   * end. Rejects as ask() does.
    */
   async askWithin<T>(
     question: Question<T>,
     patienceMs: number,
     options?: CallOptions,
   ): Promise<{ readonly answer: T } | undefined> {
+    const { upstream } = question
     const timer = new AbortController()
     const answered = this.ask(question, options).then(answer => ({ answer }))
-    const waitMs = Math.min(patienceMs, this.#usualPatience(question.upstream))
-    const late = this.#clock.sleep(waitMs, { signal: timer.signal }).then(() => undefined)
+    const late = this.#wait(upstream, patienceMs, timer.signal)
     try {
-      const first = await Promise.race([answered, late])
-      if (first === undefined) this.#silent.add(question.upstream)
-      return first
+      return await Promise.race([answered, late])
     } finally {
       timer.abort()
     }
@@ -121,15 +125,32 @@ export class Questions {
     }
   }
 
-  /** A moment's trouble of an upstream that answers at once must not be felt by all who ask in that moment. */
-  #usualPatience(upstream: Upstream): number {
-    const usualMs = this.#usual.get(upstream)
-    return usualMs === undefined ? Infinity : Math.max(leastPatienceMs, 4 * usualMs)
+  /**
+   * Settles when a client has waited long enough. A moment's trouble of an upstream that answers at once must not be felt
+   * by all who ask in that moment: only a few find out how long it lasts.
+   */
+  async #wait(upstream: Upstream, patienceMs: number, signal: AbortSignal): Promise<undefined> {
+    const usualMs = this.#usual.get(upstream) ?? Infinity
+    const longMs = Math.min(patienceMs, Math.max(leastPatienceMs, 4 * usualMs))
+    const waiting = this.#waiting.get(upstream) ?? 0
+    if (waiting >= mostWaiting && longMs > crowdPatienceMs) {
+      await this.#clock.sleep(crowdPatienceMs, { signal })
+      return undefined
+    }
+    this.#waiting.set(upstream, waiting + 1)
+    try {
+      await this.#clock.sleep(longMs, { signal })
+      this.#silent.add(upstream)
+    } finally {
+      this.#waiting.set(upstream, (this.#waiting.get(upstream) ?? 1) - 1)
+    }
+    return undefined
   }
 
+  /** What it takes when it is well: less is believed at once, more by and by. */
   #learnUsual(upstream: Upstream, tookMs: number): void {
     const before = this.#usual.get(upstream) ?? tookMs
-    this.#usual.set(upstream, Math.max(0, before + (tookMs - before) * 0.2))
+    this.#usual.set(upstream, tookMs < before ? Math.max(0, tookMs) : before + (tookMs - before) * 0.05)
   }
 
   /** Begun by the single flight alone: one at a time per key. */

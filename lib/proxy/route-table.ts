@@ -78,8 +78,10 @@ export function createRouteTable({ registries, reserved, open }: RouteTableOptio
   const byName = new Map(registries.filter(one => !one.isDefault).map(one => [one.name, one]))
   const standard = registries.find(one => one.isDefault)
 
-  const opened = (host: string): MirroredRegistry | undefined =>
-    open !== undefined && isPublicHostName(host) ? open(host) : undefined
+  const opened = (named: string): MirroredRegistry | undefined => {
+    const host = open === undefined ? undefined : publicHost(named)
+    return host === undefined ? undefined : (byHost.get(host) ?? open?.(host))
+  }
 
   /** Who is meant by a repository's first component, of those that have more than one. */
   const meantBy = (name: string): MirroredRegistry | undefined => {
@@ -97,8 +99,8 @@ export function createRouteTable({ registries, reserved, open }: RouteTableOptio
   }
 
   function address(name: RepositoryName, { namespace, host }: Asked): RepositoryName | undefined {
-    const ns = namespace?.toLowerCase()
-    if (ns !== undefined && ns !== host?.toLowerCase()) {
+    const ns = namespace === undefined ? undefined : lowerCase(namespace)
+    if (ns !== undefined && ns !== (host && lowerCase(host))) {
       const registry = byHost.get(ns) ?? opened(ns)
       return registry && nameHere(registry, name)
     }
@@ -161,6 +163,20 @@ function hostOf(component: string): string {
 /** The component that stands for a host in repository names. */
 export function componentOf(host: string): string {
   return host.replace(':', '_')
+}
+
+/** Of ASCII alone: the Kelvin sign must not become the k of a host, since it cannot be sent back in a header. */
+function lowerCase(host: string): string {
+  return host.replace(/[A-Z]+/g, letters => letters.toLowerCase())
+}
+
+/**
+ * The one way to write a host that a client may name, without the port that https has anyway: what is configured for a
+ * host must hold however it is written. Undefined for what is no such host.
+ */
+function publicHost(named: string): string | undefined {
+  const url = `https://${named}`
+  return isPublicHostName(named) && URL.canParse(url) ? new URL(url).host : undefined
 }
 
 /** A name with a dot, in the public tree as far as that can be told: never an address. */

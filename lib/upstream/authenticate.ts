@@ -20,6 +20,7 @@ import {
 } from './credentials/credential-source.ts'
 import type { Perishable, Renewed } from './credentials/renewed.ts'
 import { UpstreamError } from './errors.ts'
+import { isOwnTokenHost } from './token-host.ts'
 import { basicAuthorization, fetchToken } from './token-service.ts'
 import { Tokens } from './tokens.ts'
 import type { Transport } from './transport.ts'
@@ -30,6 +31,8 @@ export interface AuthenticatorDeps {
   /** Where the upstream is: its host may have credentials even without TLS, because that is how it was configured. */
   readonly url: URL
   readonly credentials: CredentialSource | undefined
+  /** Whether the configuration names a host, so that credentials may go to a token service there; default none. */
+  readonly isTrustedHost?: ((hostname: string) => boolean) | undefined
   readonly transport: Transport
   /** Whose connections lead to a token service, where a token is posted; default undici's global, unguarded ones. */
   readonly dispatcherFor?: ((url: URL) => Dispatcher) | undefined
@@ -169,14 +172,17 @@ export class Authenticator {
     return hasBasic && this.#deps.credentials !== undefined ? { kind: 'basic' } : undefined
   }
 
-  /** Never in clear text to a host that the configuration does not name. */
+  /** To the upstream's own host, else never in clear text, and to none that somebody else may have. */
   #sourceFor(realm: URL): CredentialSource | undefined {
-    const { credentials, url } = this.#deps
+    const { credentials, url, isTrustedHost } = this.#deps
     if (credentials === undefined) return undefined
-    if (realm.protocol === 'https:' || realm.hostname === url.hostname || isLoopback(realm.hostname)) {
-      return credentials
-    }
-    const message = 'credentials not sent: token service without TLS on another host'
+    if (realm.hostname === url.hostname || isLoopback(realm.hostname)) return credentials
+    const hasTls = realm.protocol === 'https:'
+    const isTrusted = isTrustedHost?.(realm.hostname) === true || isOwnTokenHost(realm.hostname, url.hostname)
+    if (hasTls && isTrusted) return credentials
+    const message = hasTls
+      ? 'credentials not sent: token service on a host of another domain; trustedhosts would allow it'
+      : 'credentials not sent: token service without TLS on another host'
     this.#warnOnce({ realm: realm.origin }, message)
     return undefined
   }

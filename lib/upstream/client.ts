@@ -77,6 +77,7 @@ class HttpUpstream implements Upstream {
       url: new URL(this.#prefix),
       credentials: options.credentials ?? credentialsIn(url),
       transport: this.#transport,
+      isTrustedHost: hostname => this.#transport.isTrusted(hostname),
       dispatcherFor: realm => this.#transport.dispatcherFor(realm),
       clock,
       logger,

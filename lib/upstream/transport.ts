@@ -91,6 +91,11 @@ export class Transport {
     return this.#dispatchers.for(url.hostname)
   }
 
+  /** Whether the configuration names the host. */
+  isTrusted(hostname: string): boolean {
+    return this.#guard.isTrusted(hostname)
+  }
+
   /** Breaks off what is under way. */
   async close(): Promise<void> {
     await this.#dispatchers.destroy()

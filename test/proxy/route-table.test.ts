@@ -162,7 +162,37 @@ t.test('RouteTable that is open mirrors any public registry, and no address', as
     '-x.y',
     `${'a'.repeat(64)}.io`,
     'x.y:123456',
+    'registry.example:99999',
+    'xn--a.example',
+    'qu\u212Aay.io',
   ]) {
     t.equal(leadsTo(table, 'a/b', { ns }), 'unknown', ns)
   }
+})
+
+t.test('RouteTable that is open holds a host to its configuration however its port is written', async t => {
+  const ghcr = registry(t, 'ghcr.io', { allows: name => name !== 'owner/bad' })
+  const hosts: string[] = []
+  const table = createRouteTable({
+    registries: [hub(t), ghcr],
+    reserved: () => false,
+    open: host => {
+      hosts.push(host)
+      return registry(t, componentOf(host), { hosts: [host] })
+    },
+  })
+
+  for (const ns of ['ghcr.io:443', 'GHCR.io:0443']) {
+    t.equal(leadsTo(table, 'owner/bad', { ns }), 'ghcr.io/owner/bad alone', ns)
+  }
+  t.equal(leadsTo(table, 'ghcr.io_443/owner/bad'), 'ghcr.io/owner/bad alone')
+  t.equal(leadsTo(table, 'docker.io_443/nginx'), 'library/nginx < library/nginx @ docker.io')
+  t.same(hosts, [], 'nobody is let in beside it')
+})
+
+t.test('RouteTable takes no letter beyond ASCII for one of a host', async t => {
+  const table = createRouteTable({ registries: [hub(t)], reserved: () => false })
+
+  t.equal(leadsTo(table, 'nginx', { ns: 'doc\u212Aer.io' }), 'unknown')
+  t.equal(leadsTo(table, 'nginx', { ns: 'Docker.IO' }), 'library/nginx < library/nginx @ docker.io')
 })

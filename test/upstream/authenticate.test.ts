@@ -275,6 +275,21 @@ t.test('Authenticator keeps credentials from a token service without TLS elsewhe
   t.equal(logLines.filter(line => line.includes('credentials not sent')).length, 1, 'said once')
 })
 
+t.test('Authenticator keeps credentials from a token service of another domain', async t => {
+  for (const trustedHosts of [[], ['token.invalid']]) {
+    const { fake, client, logLines } = await startClient(t, {
+      auth: 'bearer',
+      credentials,
+      upstream: { trustedHosts },
+    })
+    fake.behaviour.challenges = ['Bearer realm="https://token.invalid/token"']
+    await t.rejects(client.openBlob(name, digest), upstreamError('unavailable'))
+
+    const warnings = logLines.filter(line => line.includes('credentials not sent'))
+    t.equal(warnings.length, 1 - trustedHosts.length, `trusted: ${trustedHosts.join()}`)
+  }
+})
+
 t.test('Authenticator takes credentials out of the URL', async t => {
   const url = (at: URL) => new URL(`http://me:${encodeURIComponent(credentials.password)}@${at.host}/`)
   const { fake, client } = await startClient(t, { auth: 'basic', credentials, sent: undefined, url })
