@@ -9,6 +9,7 @@ import { matchesAny } from './name-pattern.ts'
 import { dockerHubHosts, dockerHubUrl } from './oci/docker-hub.ts'
 import type { FreshnessPolicy } from './proxy/freshness.ts'
 import { componentOf, type MirroredRegistry } from './proxy/route-table.ts'
+import { createBudgetLog } from './upstream/budget-log.ts'
 import { withCircuit } from './upstream/circuit.ts'
 import { createUpstream } from './upstream/client.ts'
 import { createCredentialSource, type CredentialOptions } from './upstream/credentials/create.ts'
@@ -143,8 +144,9 @@ function createOpened(
 
 /** The client of one URL, failing fast while it cannot help. */
 function createGuarded(options: Omit<UpstreamOptions, 'budget'>): Upstream {
-  const { clock, logger } = options
-  return withCircuit(createUpstream({ ...options, budget: new RateBudget({ clock }) }), { clock, logger })
+  const { clock, logger, url } = options
+  const budget = new RateBudget({ clock, onChange: createBudgetLog(logger, url.host) })
+  return withCircuit(createUpstream({ ...options, budget }), { clock, logger })
 }
 
 function credentialOptions(config: CredentialConfig, url: URL): CredentialOptions {

@@ -8,10 +8,11 @@ import { KeyedLock } from '../keyed-lock.ts'
 import type { Logger } from '../log.ts'
 import type { CallOptions, ManifestEntry } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import { BlobUnknownError } from '../oci/errors.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Stores } from '../registry/local.ts'
-import type { Registry, Repository, ServedManifest } from '../registry/registry.ts'
+import type { Registry, Repository, ServedManifest, UploadService } from '../registry/registry.ts'
 import type { MirroredTags } from '../storage/mirrored-tags.ts'
 import type { TagDescription } from './describe-tag.ts'
 import type { Fills } from './fills.ts'
@@ -115,6 +116,18 @@ export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughReg
     return { ...deps, ...shared, route, hosted, mirrored, observe }
   }
 
+  /** What a repository does not give out is not mounted from it either. */
+  function mountingWhatIsShown(uploads: UploadService): UploadService {
+    return {
+      ...uploads,
+      async mount(digest, from, options) {
+        const isHidden = deps.routing(from) === undefined && (await withheld.isMirrored(digest, options))
+        if (isHidden) throw new BlobUnknownError(digest)
+        return uploads.mount(digest, from, options)
+      },
+    }
+  }
+
   /** Undefined where the repository has no upstream. */
   function manifestsOf(name: RepositoryName): PullThroughManifests | undefined {
     const context = contextOf(name, deps.local.repository(name))
@@ -125,7 +138,9 @@ export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughReg
     repository(name): Repository {
       const hosted = deps.local.repository(name)
       const context = contextOf(name, hosted)
-      return context === undefined ? pushedOnly(hosted, withheld) : new PullThroughRepository(context)
+      const uploads = hosted.uploads && mountingWhatIsShown(hosted.uploads)
+      if (context === undefined) return { ...pushedOnly(hosted, withheld), uploads }
+      return new PullThroughRepository(context, uploads)
     },
     repositories: (page, options) => deps.local.repositories(page, options),
     describeTag: async (name, tag, options) => manifestsOf(name)?.describe(tag, options),
@@ -137,10 +152,12 @@ export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughReg
 /** Its services are made when they are asked for: a request needs one or two of them. */
 class PullThroughRepository implements Repository {
   readonly isMirror = true
+  readonly uploads: UploadService | undefined
   readonly #context: PullThroughContext
 
-  constructor(context: PullThroughContext) {
+  constructor(context: PullThroughContext, uploads: UploadService | undefined) {
     this.#context = context
+    this.uploads = uploads
   }
 
   get name() {
@@ -161,9 +178,5 @@ class PullThroughRepository implements Repository {
 
   get referrers() {
     return pullThroughReferrers(this.#context)
-  }
-
-  get uploads() {
-    return this.#context.hosted.uploads
   }
 }

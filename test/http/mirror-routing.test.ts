@@ -128,3 +128,21 @@ t.test(
     }
   },
 )
+
+t.test('POST mounts nothing from a repository that is not given out', async t => {
+  const { ghcr, server, image } = await start(t)
+  const { layer } = image(ghcr, 'owner/app')
+  await server.ask(`/v2/ghcr.io/owner/app/blobs/${layer}`)
+  await server.stop()
+  const denying = await startMirrorServer(
+    t,
+    `{upstreams: [{name: ghcr.io, url: "${ghcr.url.href}", hosts: [ghcr.io], deny: [owner/*]}]}`,
+    { root: server.root },
+  )
+  const from = encodeURIComponent('ghcr.io/owner/app')
+
+  const mount = await denying.ask(`/v2/team/app/blobs/uploads/?mount=${layer}&from=${from}`, {}, 'POST')
+
+  t.equal(mount.status, 202)
+  t.equal((await denying.ask(`/v2/ghcr.io/owner/app/blobs/${layer}`)).status, 404)
+})
