@@ -1,6 +1,5 @@
 // What operators are shown of a mirror and may do to its cache, put together from its parts: the answers of the admin API
 // and of `registry cache` and `registry explain`. Part of the composition root, beside services.ts.
-import type { Clock } from './clock.ts'
 import type { EvictionLimits, Evictor } from './eviction/evictor.ts'
 import { createInventory } from './eviction/inventory.ts'
 import type { Pins } from './eviction/pins.ts'
@@ -15,6 +14,7 @@ import {
   type UrlState,
 } from './http/admin/cache-admin.ts'
 import { imageFilter } from './http/admin/image-filter.ts'
+import type { Metrics } from './metrics.ts'
 import type { MirroredRegistries } from './mirrored-registries.ts'
 import type { CallOptions } from './oci/descriptor.ts'
 import type { Digest } from './oci/digest.ts'
@@ -22,8 +22,7 @@ import { RegistryError } from './oci/errors.ts'
 import { formatImageReference, referenceOf, type ImageReference } from './oci/image-reference.ts'
 import type { RepositoryName } from './oci/repository-name.ts'
 import type { Fills } from './proxy/fills.ts'
-import type { CooldownEvent } from './proxy/held-back.ts'
-import type { LookupEvent, PullThroughRegistry } from './proxy/pull-through.ts'
+import type { PullThroughRegistry } from './proxy/pull-through.ts'
 import type { MirroredRegistry, Place, RouteTable } from './proxy/route-table.ts'
 import type { Warmer } from './proxy/warm.ts'
 import type { Stores } from './registry/local.ts'
@@ -43,39 +42,20 @@ export interface MirrorParts {
   readonly pins: Pins
   readonly mirroredTags: MirroredTags
   readonly warmer: Warmer
-  readonly tally: LookupTally
-}
-
-/** Counts questions for mirrored content by upstream. */
-export class LookupTally {
-  readonly #counts = new Map<string, { hits: number; misses: number; stale: number }>()
-
-  count(event: LookupEvent | CooldownEvent): void {
-    if (event.kind !== 'lookup') return
-    const counts = this.#counts.get(event.upstream) ?? { hits: 0, misses: 0, stale: 0 }
-    if (event.outcome === 'miss') counts.misses++
-    else if (event.outcome === 'stale') counts.stale++
-    else counts.hits++
-    this.#counts.set(event.upstream, counts)
-  }
-
-  of(upstream: string): { readonly hits: number; readonly misses: number; readonly stale: number } {
-    return this.#counts.get(upstream) ?? { hits: 0, misses: 0, stale: 0 }
-  }
 }
 
 export interface CacheAdminDeps {
   readonly stores: Stores
-  readonly clock: Clock
+  /** What it has counted since the start. */
+  readonly metrics: Pick<Metrics, 'proxyLookups'>
   readonly limits: EvictionLimits | undefined
   /** Whether no server works on the store: what counts since a start is not known then. Default false. */
   readonly isOffline?: boolean
 }
 
 export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): CacheAdmin {
-  const { routes, registries, fills, evictor, recency, pins, mirroredTags, registry, warmer, tally } = parts
-  const { stores, limits, isOffline = false } = deps
-  const { mirroredContent } = stores
+  const { routes, registries, fills, evictor, recency, pins, mirroredTags, registry, warmer } = parts
+  const { stores, metrics, limits, isOffline = false } = deps
   const inventory = createInventory({ stores, recency, pins, limits, evictor })
   const purge = createPurge({
     stores,
@@ -85,9 +65,23 @@ export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): Cach
     isFilling: digest => fills.find(digest) !== undefined,
   })
 
-  function statsOf({ name, upstream }: MirroredRegistry): UpstreamStats {
-    const counts = isOffline ? { hits: undefined, misses: undefined, stale: undefined } : tally.of(name)
-    return { name, ...counts, urls: urlsOf(upstream) }
+  async function upstreamStats(): Promise<readonly UpstreamStats[]> {
+    const { values } = await metrics.proxyLookups.get()
+    return registries.list().map(({ name, upstream }) => {
+      const count = (...outcomes: readonly string[]) =>
+        isOffline
+          ? undefined
+          : values
+              .filter(({ labels }) => labels.upstream === name && outcomes.includes(String(labels.outcome)))
+              .reduce((sum, { value }) => sum + value, 0)
+      return {
+        name,
+        hits: count('hit', 'revalidated'),
+        misses: count('miss'),
+        stale: count('stale'),
+        urls: urlsOf(upstream),
+      }
+    })
   }
 
   async function* list({ pattern }: { readonly pattern?: string | undefined }, options?: CallOptions) {
@@ -134,7 +128,7 @@ export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): Cach
         ...nothing,
         verdict,
         digest,
-        ...(await contentOf(isHere ? digest : undefined, options)),
+        ...(await contentOf(place, isHere ? digest : undefined, options)),
       }
     }
     const known = tag === undefined ? undefined : await registry.describeTag(name, tag, options)
@@ -145,7 +139,7 @@ export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): Cach
       verdict: known.pushedHere ? 'pushed' : known.verdict,
       digest: known.digest,
       newestDigest: newest === known.digest ? undefined : newest,
-      ...(await contentOf(stored ? known.digest : undefined, options)),
+      ...(await contentOf(place, stored ? known.digest : undefined, options)),
       ageMs: known.ageMs,
       ttlLeftMs: finite(known.ttlLeftMs),
       stretch: known.stretch,
@@ -155,12 +149,11 @@ export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): Cach
     }
   }
 
-  async function contentOf(digest: Digest | undefined, options?: CallOptions) {
-    const images = digest === undefined ? [] : await inventory.list(options)
-    const image = images.find(one => one.digest === digest)
+  async function contentOf({ stored: repository }: Place, digest: Digest | undefined, options?: CallOptions) {
+    const image = digest && (await inventory.find({ repository, tag: undefined, digest }, options))
     return {
       sizeBytes: image?.sizeBytes,
-      lastUsedAtMs: image?.lastUsedAtMs ?? (digest && recency.lastUse(digest)),
+      lastUsedAtMs: image?.lastUsedAtMs,
       isPinned: image?.isPinned ?? false,
     }
   }
@@ -189,22 +182,11 @@ export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): Cach
         evictedCount: isOffline ? undefined : evictedCount,
         servedBytes: undefined,
         fillsRunning: fills.list().length,
-        upstreams: registries.list().map(statsOf),
+        upstreams: await upstreamStats(),
       }
     },
     list,
-    async du() {
-      const { totalBytes, repositories } = inventory.du()
-      const exclusive = new Map<string, number>()
-      for (const { repositories: names, size } of mirroredContent.entries()) {
-        const [only] = names
-        if (names.length === 1 && only !== undefined) exclusive.set(only, (exclusive.get(only) ?? 0) + size)
-      }
-      return {
-        totalBytes,
-        repositories: repositories.map(one => ({ ...one, exclusiveBytes: exclusive.get(one.name) ?? 0 })),
-      }
-    },
+    du: () => Promise.resolve(inventory.du()),
     pins: options => pins.list(options),
     pin: (pattern, options) => pins.pin(pattern, options),
     unpin: (pattern, options) => pins.unpin(pattern, options),

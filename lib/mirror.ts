@@ -5,7 +5,7 @@ import type { CacheConfig, WarmConfig } from './config/proxy-config.ts'
 import { Evictor, type EvictionEvent, type EvictionLimits } from './eviction/evictor.ts'
 import { Pins } from './eviction/pins.ts'
 import { Recency } from './eviction/recency.ts'
-import { createCacheAdmin, LookupTally, repositoryOf, type MirrorParts } from './mirror-admin.ts'
+import { createCacheAdmin, repositoryOf, type MirrorParts } from './mirror-admin.ts'
 import type { CacheAdmin } from './http/admin/cache-admin.ts'
 import type { Address } from './http/router.ts'
 import type { Logger } from './log.ts'
@@ -61,7 +61,6 @@ export function assembleMirror(
     open: registries.open,
   })
   const mirroredTags = createMirroredTags(driver)
-  const tally = new LookupTally()
   const recency = new Recency({ driver, clock, logger })
   const pins = new Pins({ driver, configured: proxy.cache.pins, namesOf: namesOf(registries) })
   const evictor = new Evictor({
@@ -101,10 +100,7 @@ export function assembleMirror(
     clock,
     logger,
     offline: proxy.offline,
-    observe: event => {
-      tally.count(event)
-      countLookup(metrics, event)
-    },
+    observe: event => countLookup(metrics, event),
   })
   const warmer = createWarmer({ repositoryOf: image => repositoryOf(image, routes, registry), clock })
   return {
@@ -118,7 +114,6 @@ export function assembleMirror(
     pins,
     mirroredTags,
     warmer,
-    tally,
   }
 }
 
@@ -152,7 +147,7 @@ export async function createMirror(
   return {
     registry,
     address: routes.address,
-    admin: createCacheAdmin(parts, { stores, clock, limits: limitsOf(proxy.cache) }),
+    admin: createCacheAdmin(parts, { stores, metrics, limits: limitsOf(proxy.cache) }),
     async close(graceMs) {
       await Promise.all(background.map(one => one.stop()))
       await registry.drain(0)

@@ -14,7 +14,7 @@ import { withCircuit } from './upstream/circuit.ts'
 import { createUpstream } from './upstream/client.ts'
 import { createCredentialSource, type CredentialOptions } from './upstream/credentials/create.ts'
 import { withFailover } from './upstream/failover.ts'
-import { proxiesFrom } from './upstream/proxies.ts'
+import { proxiesFrom, type Proxies } from './upstream/proxies.ts'
 import { RateBudget } from './upstream/rate-budget.ts'
 import type { UpstreamOptions } from './upstream/upstream-options.ts'
 import type { Upstream } from './upstream/upstream.ts'
@@ -37,6 +37,11 @@ export interface MirroredRegistries {
   close(): Promise<void>
 }
 
+/** What is the same for all of them. */
+interface RegistryDeps extends MirroredRegistriesDeps {
+  readonly proxies: Proxies | undefined
+}
+
 /** Registries that clients have named; beyond that a new one is turned away. */
 const maxOpened = 256
 
@@ -45,7 +50,8 @@ export function createMirroredRegistries(
   proxy: ProxyConfig,
   deps: MirroredRegistriesDeps,
 ): MirroredRegistries {
-  const configured = proxy.upstreams.map(config => createRegistry(config, deps))
+  const common = { ...deps, proxies: proxiesFrom(deps.env) }
+  const configured = proxy.upstreams.map(config => createRegistry(config, common))
   const opened = new Map<string, MirroredRegistry>()
 
   function open(host: string): MirroredRegistry | undefined {
@@ -55,7 +61,7 @@ export function createMirroredRegistries(
       deps.logger.warn({ host, registries: opened.size }, 'too many registries have been named by clients')
       return undefined
     }
-    const made = createOpened(host, proxy.freshness, deps)
+    const made = createOpened(host, proxy.freshness, common)
     opened.set(host, made)
     return made
   }
@@ -71,7 +77,7 @@ export function createMirroredRegistries(
   }
 }
 
-function createRegistry(config: UpstreamConfig, deps: MirroredRegistriesDeps): MirroredRegistry {
+function createRegistry(config: UpstreamConfig, deps: RegistryDeps): MirroredRegistry {
   const { name, urls, limits, timeouts, tls, allow, deny } = config
   const { clock, logger } = deps
   const clients = urls.map(url =>
@@ -85,7 +91,6 @@ function createRegistry(config: UpstreamConfig, deps: MirroredRegistriesDeps): M
       timeouts: { connectMs: timeouts.connectMs, headersMs: timeouts.headersMs, idleBodyMs: timeouts.idleMs },
       trustedHosts: [...config.trustedhosts, ...urls.map(one => one.hostname)],
       httpProxy: config.httpproxy,
-      proxies: proxiesFrom(deps.env),
       tls: {
         ca: readText(tls.ca),
         cert: readText(tls.certificate),
@@ -119,15 +124,11 @@ function createRegistry(config: UpstreamConfig, deps: MirroredRegistriesDeps): M
   }
 }
 
-function createOpened(
-  host: string,
-  freshness: FreshnessConfig,
-  deps: MirroredRegistriesDeps,
-): MirroredRegistry {
+function createOpened(host: string, freshness: FreshnessConfig, deps: RegistryDeps): MirroredRegistry {
   const isDockerHub = dockerHubHosts.includes(host)
   const name = isDockerHub ? 'docker.io' : componentOf(host)
   const url = new URL(isDockerHub ? dockerHubUrl : `https://${host}`)
-  const upstream = createGuarded({ ...deps, url, urlFrom: 'client', proxies: proxiesFrom(deps.env) })
+  const upstream = createGuarded({ ...deps, url, urlFrom: 'client' })
   return {
     name,
     upstream: withFailover([upstream], { name, clock: deps.clock, logger: deps.logger }),

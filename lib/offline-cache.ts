@@ -26,7 +26,7 @@ export async function openOfflineCache(config: Config): Promise<CacheAdmin & { c
   await Promise.all([stores.mirroredContent.loaded(), parts.recency.load()])
   const admin = createCacheAdmin(parts, {
     stores,
-    clock: systemClock,
+    metrics,
     limits: limitsOf(proxy.cache),
     isOffline: true,
   })

@@ -47,13 +47,23 @@ export interface DiskUse {
   /** What repositories share counts once. */
   readonly totalBytes: number
   /** In byte order of the names; what they share counts for each. */
-  readonly repositories: readonly { readonly name: RepositoryName; readonly bytes: number }[]
+  readonly repositories: readonly {
+    readonly name: RepositoryName
+    readonly bytes: number
+    /** Of what no other repository links. */
+    readonly exclusiveBytes: number
+  }[]
 }
 
 export interface Inventory {
   stats(options?: CallOptions): Promise<CacheStats>
   /** In byte order of repositories and tags. Reads every tag of every mirrored repository. */
   list(options?: CallOptions): Promise<readonly MirroredImage[]>
+  /** One image, without a look at the others; undefined: its manifest is not mirrored content. */
+  find(
+    image: Pick<MirroredImage, 'repository' | 'tag' | 'digest'>,
+    options?: CallOptions,
+  ): Promise<MirroredImage | undefined>
   /** Bytes of each repository that links mirrored content. */
   du(): DiskUse
 }
@@ -102,12 +112,20 @@ export function createInventory({ stores, recency, pins, limits, evictor }: Inve
         .map(image => imageOf(image, pinned))
         .toSorted((a, b) => compare(a.repository, b.repository) || compare(a.tag ?? '', b.tag ?? ''))
     },
+    async find(image, options) {
+      if (mirroredContent.get(image.digest)?.kind !== 'manifest') return undefined
+      return imageOf(image, await pins.resolve(stores, options))
+    },
     du() {
-      const bytes = new Map<RepositoryName, number>()
+      const sums = new Map<RepositoryName, { bytes: number; exclusiveBytes: number }>()
       for (const { repositories, size } of mirroredContent.entries()) {
-        for (const name of repositories) bytes.set(name, (bytes.get(name) ?? 0) + size)
+        for (const name of repositories) {
+          const { bytes, exclusiveBytes } = sums.get(name) ?? { bytes: 0, exclusiveBytes: 0 }
+          const ownBytes = repositories.length === 1 ? size : 0
+          sums.set(name, { bytes: bytes + size, exclusiveBytes: exclusiveBytes + ownBytes })
+        }
       }
-      const repositories = Array.from(bytes, ([name, sum]) => ({ name, bytes: sum }))
+      const repositories = Array.from(sums, ([name, sum]) => ({ name, ...sum }))
       return {
         totalBytes: mirroredContent.usedBytes,
         repositories: repositories.toSorted((a, b) => compare(a.name, b.name)),

@@ -1,5 +1,5 @@
 // Docker Hub goes by several hosts, and alone among registries has names without a slash, which mean its own images.
-import { isRepositoryName, type RepositoryName } from './repository-name.ts'
+import { isRepositoryName } from './repository-name.ts'
 
 export const dockerHubHosts: readonly string[] = [
   'docker.io',
@@ -14,9 +14,4 @@ export const dockerHubUrl = 'https://registry-1.docker.io'
 /** What a name means there: `nginx` is `library/nginx`. */
 export function officialName(name: string): string {
   return name.includes('/') || !isRepositoryName(`library/${name}`) ? name : `library/${name}`
-}
-
-/** The same for a name that is known to be one. */
-export function officialRepository(name: RepositoryName): RepositoryName {
-  return officialName(name) as RepositoryName
 }

@@ -7,12 +7,10 @@ import type { Clock } from '../clock.ts'
 import { KeyedLock } from '../keyed-lock.ts'
 import type { Logger } from '../log.ts'
 import type { CallOptions, ManifestEntry } from '../oci/descriptor.ts'
-import type { Digest } from '../oci/digest.ts'
-import { BlobUnknownError } from '../oci/errors.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Stores } from '../registry/local.ts'
-import type { Registry, Repository, ServedManifest, UploadService } from '../registry/registry.ts'
+import type { Registry, Repository, ServedManifest } from '../registry/registry.ts'
 import type { MirroredTags } from '../storage/mirrored-tags.ts'
 import type { TagDescription } from './describe-tag.ts'
 import type { Fills } from './fills.ts'
@@ -24,7 +22,7 @@ import { pullThroughBlobs } from './pull-through-blobs.ts'
 import { pullThroughManifests, type PullThroughManifests } from './pull-through-manifests.ts'
 import { pullThroughReferrers } from './pull-through-referrers.ts'
 import { pullThroughTags } from './pull-through-tags.ts'
-import { pushedOnly } from './pushed-only.ts'
+import { PushedOnlyRepository, shownUploads, type Withheld } from './pushed-only.ts'
 import { Questions } from './questions.ts'
 import type { Route, Routing } from './routing.ts'
 import { createStaleLog, type StaleLog } from './stale-log.ts'
@@ -101,8 +99,9 @@ export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughReg
     heldBack: new HeldBack(deps),
   }
 
-  const withheld = {
-    isMirrored: async (digest: Digest, options?: CallOptions) =>
+  const withheld: Withheld = {
+    isShown: name => deps.routing(name) !== undefined,
+    isMirrored: async (digest, options) =>
       (await deps.stores.mirroredContent.find(digest, options)) !== undefined,
     mirroredTags: deps.mirroredTags,
   }
@@ -116,18 +115,6 @@ export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughReg
     return { ...deps, ...shared, route, hosted, mirrored, observe }
   }
 
-  /** What a repository does not give out is not mounted from it either. */
-  function mountingWhatIsShown(uploads: UploadService): UploadService {
-    return {
-      ...uploads,
-      async mount(digest, from, options) {
-        const isHidden = deps.routing(from) === undefined && (await withheld.isMirrored(digest, options))
-        if (isHidden) throw new BlobUnknownError(digest)
-        return uploads.mount(digest, from, options)
-      },
-    }
-  }
-
   /** Undefined where the repository has no upstream. */
   function manifestsOf(name: RepositoryName): PullThroughManifests | undefined {
     const context = contextOf(name, deps.local.repository(name))
@@ -138,9 +125,9 @@ export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughReg
     repository(name): Repository {
       const hosted = deps.local.repository(name)
       const context = contextOf(name, hosted)
-      const uploads = hosted.uploads && mountingWhatIsShown(hosted.uploads)
-      if (context === undefined) return { ...pushedOnly(hosted, withheld), uploads }
-      return new PullThroughRepository(context, uploads)
+      return context === undefined
+        ? new PushedOnlyRepository(hosted, withheld)
+        : new PullThroughRepository(context, withheld)
     },
     repositories: (page, options) => deps.local.repositories(page, options),
     describeTag: async (name, tag, options) => manifestsOf(name)?.describe(tag, options),
@@ -152,12 +139,12 @@ export function createPullThroughRegistry(deps: PullThroughDeps): PullThroughReg
 /** Its services are made when they are asked for: a request needs one or two of them. */
 class PullThroughRepository implements Repository {
   readonly isMirror = true
-  readonly uploads: UploadService | undefined
   readonly #context: PullThroughContext
+  readonly #withheld: Withheld
 
-  constructor(context: PullThroughContext, uploads: UploadService | undefined) {
+  constructor(context: PullThroughContext, withheld: Withheld) {
     this.#context = context
-    this.uploads = uploads
+    this.#withheld = withheld
   }
 
   get name() {
@@ -178,5 +165,9 @@ class PullThroughRepository implements Repository {
 
   get referrers() {
     return pullThroughReferrers(this.#context)
+  }
+
+  get uploads() {
+    return shownUploads(this.#context.hosted, this.#withheld)
   }
 }

@@ -1,8 +1,7 @@
 // Which upstream a repository is mirrored from, and under what name it is known there.
-import { dockerHubHosts, officialRepository } from '../oci/docker-hub.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { defaultFreshness, type FreshnessPolicy } from './freshness.ts'
+import type { FreshnessPolicy } from './freshness.ts'
 
 export interface Route {
   readonly upstream: Upstream
@@ -18,16 +17,3 @@ export interface Route {
 
 /** Undefined where a name has no upstream. */
 export type Routing = (name: RepositoryName) => Route | undefined
-
-/** Everything is mirrored from one upstream. */
-export function routeAllTo(
-  upstream: Upstream,
-  upstreamHost: string,
-  freshness: FreshnessPolicy = defaultFreshness(),
-): Routing {
-  const isDockerHub = dockerHubHosts.includes(upstreamHost)
-  return name => {
-    const known = isDockerHub ? officialRepository(name) : name
-    return { upstream, name: known, stored: known, freshness }
-  }
-}

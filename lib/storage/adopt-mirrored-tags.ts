@@ -11,18 +11,11 @@ import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import { listRepositories } from './catalog.ts'
 import type { StorageDriver } from './driver/driver.ts'
-import { childPath, parseStoragePath } from './driver/path.ts'
 import { unlessAbsent } from './driver/unless-absent.ts'
 import { baseName, layout } from './layout.ts'
 import { CorruptLinkError, readLink } from './links.ts'
 import type { MirroredTag } from './mirrored-tags.ts'
 import { createTagStore } from './tag-store.ts'
-
-/** Where distribution's mirror keeps what expires when (its registry/proxy/scheduler). */
-const schedulerState = parseStoragePath('/scheduler-state.json')
-const records = childPath(layout.root, '_mirror')
-/** With an underscore: `_mirror/adopted` is where a repository called `adopted` has its records. */
-const marker = childPath(records, '_adopted')
 
 /** Records that are written at once. */
 const concurrency = 8
@@ -37,11 +30,11 @@ export async function adoptMirroredTags(
   upstreamName: string,
   options?: CallOptions,
 ): Promise<number | undefined> {
-  if ((await unlessAbsent(() => driver.stat(schedulerState, options))) === undefined) return undefined
-  const progress = (await unlessAbsent(() => driver.readAll(marker, options)))?.toString()
+  if ((await unlessAbsent(() => driver.stat(layout.schedulerState, options))) === undefined) return undefined
+  const progress = (await unlessAbsent(() => driver.readAll(layout.adopted, options)))?.toString()
   if (progress === 'adopted') return undefined
   if (progress === undefined && (await hasRecords(driver, options))) return undefined
-  await driver.writeAll(marker, Buffer.from('adopting'), options)
+  await driver.writeAll(layout.adopted, Buffer.from('adopting'), options)
   const tags = createTagStore({ driver, concurrency })
   let adopted = 0
   for (const name of await listRepositories(driver, options)) {
@@ -51,13 +44,13 @@ export async function adoptMirroredTags(
     )
     adopted += written.filter(Boolean).length
   }
-  await driver.writeAll(marker, Buffer.from('adopted'), options)
+  await driver.writeAll(layout.adopted, Buffer.from('adopted'), options)
   return adopted
 }
 
 /** Whether tags were mirrored here by us. */
 async function hasRecords(driver: StorageDriver, options?: CallOptions): Promise<boolean> {
-  const below = (await unlessAbsent(() => driver.list(records, options))) ?? []
+  const below = (await unlessAbsent(() => driver.list(layout.mirrorRecords, options))) ?? []
   return below.some(path => !baseName(path).startsWith('_'))
 }
 

@@ -16,6 +16,7 @@
 //     _mirror/_content/<algorithm>/<first two of hex>/<hex>  this content came from an upstream, and nobody pushed it
 //     _mirror/_recency/<first two of hex>                    when mirrored content was last used
 //     _mirror/_pins                                          what operators want to be kept
+//     _mirror/_adopted                                       that what distribution has mirrored was taken over
 //
 // All but `_referrers`, `_fills` and `_mirror` is distribution's layout (its storage/paths.go), byte for byte: a link
 // file holds the digest and nothing else, `startedat` an RFC 3339 time. Its catalog and garbage collection do not look
@@ -78,6 +79,10 @@ export const layout = {
   recency: path(`${root}/_mirror/_recency`),
   recencyShard: (shard: string) => path(`${layout.recency}/${shard}`),
   pins: path(`${root}/_mirror/_pins`),
+  mirrorRecords: path(`${root}/_mirror`),
+  adopted: path(`${root}/_mirror/_adopted`),
+  /** Where distribution's mirror keeps what expires when: its registry/proxy/scheduler. */
+  schedulerState: path('/scheduler-state.json'),
 }
 
 /** What the folder of a fill is meant to become, or what a partial one is of; undefined if its name does not say. */

@@ -37,8 +37,8 @@ driver. The tests talk HTTP to a whole server on loopback.
   its newer one (blobs, kinds of manifests).
 - A sentence that we depart from has its reason below its table, and its test is of what is done instead.
 
-Not listed are sentences that ask something of clients alone, and those about what Entrepôt does not do: scoping requests
-by \`ns\`, and delegating uploads to other servers.
+Not listed are sentences that ask something of clients alone, and those about what Entrepôt does not do,
+delegating uploads to other servers. Scoping requests by \`ns\` is part of [the mirror](mirror.md).
 `
 
 /** @returns {{ file: string, driver: string, name: string, ok: boolean, failures: string[] }[]} */

@@ -85,8 +85,8 @@ onEachDriver(
     t.same(inventory.du(), {
       totalBytes: one.size + two.size - 4,
       repositories: [
-        { name: app, bytes: two.size },
-        { name: nginx, bytes: one.size },
+        { name: app, bytes: two.size, exclusiveBytes: two.size - 4 },
+        { name: nginx, bytes: one.size, exclusiveBytes: one.size - 4 },
       ],
     })
     t.same(await inventory.stats(), {

@@ -4,12 +4,9 @@ import http, { type IncomingMessage } from 'node:http'
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { loadConfig } from '../../lib/config/load.ts'
-import { createLogger } from '../../lib/log.ts'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
-import { startServer } from '../../lib/server.ts'
-import { driverSections } from '../support/driver-sections.ts'
 import { startFakeUpstream, type FakeUpstreamOptions } from '../support/fake-upstream.ts'
+import { startMirrorServer } from '../support/server-with.ts'
 
 const name = 'team/app'
 const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] }
@@ -18,23 +15,11 @@ async function start(t: Test, behaviour: FakeUpstreamOptions = {}, tagTtl = '1m'
   const upstream = await startFakeUpstream(t, behaviour)
   const remote = new URL(upstream.url)
   if (behaviour.credentials !== undefined) Object.assign(remote, behaviour.credentials)
-  const text = `
-version: 0.1
-log: {level: debug}
-storage: {filesystem: {rootdirectory: "${t.testdir({})}"}, delete: {enabled: true}}
-http: {addr: "127.0.0.1:0", debug: {addr: "127.0.0.1:0", prometheus: {enabled: true}}}
-proxy: {remoteurl: "${remote.href}", cache: {tagttl: ${tagTtl}}}
-`
-  const { config } = loadConfig({ text, env: {}, drivers: driverSections })
-  const log: string[] = []
-  const write = (line: string) => void log.push(line)
-  const server = await startServer({
-    config,
-    logger: createLogger({ level: 'debug', formatter: 'json', fields: {}, write }),
-    version: 'test',
-  })
-  t.teardown(() => server.stop())
-  return { upstream, log, url: server.addresses.url, debugUrl: `http://${server.addresses.debug}` }
+  const { log, url, debugUrl } = await startMirrorServer(
+    t,
+    `{remoteurl: "${remote.href}", cache: {tagttl: ${tagTtl}}}`,
+  )
+  return { upstream, log, url, debugUrl }
 }
 
 async function get(

@@ -10,8 +10,8 @@ import { digestReference } from '../../lib/oci/reference.ts'
 import { defaultFreshness } from '../../lib/proxy/freshness.ts'
 import { keepEverything } from '../../lib/proxy/keeping.ts'
 import { createPullThroughRegistry } from '../../lib/proxy/pull-through.ts'
-import { routeAllTo } from '../../lib/proxy/routing.ts'
 import { app, startMirror } from '../support/mirror.ts'
+import { routeAllTo } from '../support/route-all-to.ts'
 
 t.test('get() does not wait for ever for room, and stores the manifest without', async t => {
   const { local, stores, mirroredTags, fills, client, upstream } = await startMirror(t)

@@ -3,8 +3,8 @@ import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
-import { routeAllTo } from '../../lib/proxy/routing.ts'
 import { createUpstream } from '../../lib/upstream/client.ts'
+import { routeAllTo } from '../support/route-all-to.ts'
 
 function upstream(t: Test) {
   const client = createUpstream({

@@ -15,7 +15,6 @@ import { defaultFreshness, type FreshnessPolicy } from '../../lib/proxy/freshnes
 import type { CooldownEvent } from '../../lib/proxy/held-back.ts'
 import { keepEverything, type Keeping } from '../../lib/proxy/keeping.ts'
 import { createPullThroughRegistry, type LookupEvent } from '../../lib/proxy/pull-through.ts'
-import { routeAllTo } from '../../lib/proxy/routing.ts'
 import { createLocalRegistry } from '../../lib/registry/local.ts'
 import type { BlobBody } from '../../lib/registry/registry.ts'
 import type { TagPolicy } from '../../lib/registry/tag-policy.ts'
@@ -26,6 +25,7 @@ import { createUpstream } from '../../lib/upstream/client.ts'
 import { RateBudget } from '../../lib/upstream/rate-budget.ts'
 import { createStores } from './stores.ts'
 import { startFakeUpstream, type FakeUpstreamOptions } from './fake-upstream.ts'
+import { routeAllTo } from './route-all-to.ts'
 
 export { openDescriptorsBelow } from './descriptors.ts'
 
