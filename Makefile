@@ -12,14 +12,12 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 version := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 revision := $(shell git describe --always --abbrev=12 --match= --dirty 2>/dev/null || echo unknown)
 # Packages in CommonJS call require() for modules of Node; an ES module has to make its own.
-#
-# The file is a shell script and a module at once: the shell starts Node with a larger thread pool, since with the usual
-# four threads a few slow flushes to disk would hold up every read. Node has its pool before a module's first line runs.
-define banner
-":" //; exec env UV_THREADPOOL_SIZE="$${UV_THREADPOOL_SIZE:-16}" node "$$0" "$$@"
-import { createRequire } from "node:module"; const require = createRequire(import.meta.url);
-endef
-export banner
+banner := import { createRequire as requireFor } from "node:module"; const require = requireFor(import.meta.url);
+bundle := esbuild --bundle --platform=node --target=node20 --format=esm \
+  --minify-syntax --minify-whitespace --legal-comments=none --log-level=warning \
+  --define:ENTREPOT_VERSION='"$(version)"' --define:ENTREPOT_REVISION='"$(revision)"' --banner:js='$(banner)'
+built_from := $(sources) package.json Makefile $(wildcard .git/logs/HEAD) $(installed)
+parts := bin/registry-parts
 
 ##@ Build
 
@@ -34,25 +32,39 @@ $(installed): package-lock.json
 	@touch $@
 
 .PHONY: build
-build: $(programs:%=bin/%) ## bundle each program into one executable file
+build: $(programs:%=bin/%) ## bundle each program; registry in parts that are read when they are wanted
 	@echo "+ binaries"
 
-bin/%: bin/%.ts $(sources) package.json Makefile $(wildcard .git/logs/HEAD) $(installed)
-	@esbuild $< --bundle --outfile=$@ --platform=node --target=node20 --format=esm \
-	  --minify-syntax --minify-whitespace --legal-comments=none --log-level=warning \
-	  --banner:js="$$banner" --define:ENTREPOT_VERSION='"$(version)"' --define:ENTREPOT_REVISION='"$(revision)"'
+bin/%: bin/%.ts $(built_from)
+	@$(bundle) $< --outfile=$@
 	@chmod +x $@
 	@echo "+ $@"
 
+bin/registry: bin/registry.sh $(parts)/registry.mjs
+	@install -m 755 $< $@
+	@echo "+ $@"
+
+# Replaced as a whole, so that nothing of an earlier build is left in it.
+$(parts)/registry.mjs: bin/registry.ts bin/bcrypt-worker.ts $(built_from)
+	@rm -rf $(parts).new $(parts).old
+	@$(bundle) --splitting bin/registry.ts bin/bcrypt-worker.ts --outdir=$(parts).new --out-extension:.js=.mjs
+	@[ ! -e $(parts) ] || mv $(parts) $(parts).old
+	@mv $(parts).new $(parts)
+	@rm -rf $(parts).old
+
 .PHONY: clean
 clean: ## remove what is built, measured and covered
-	rm -rf $(programs:%=bin/%) .tap .bench
+	rm -rf $(programs:%=bin/%) $(parts) $(parts).new $(parts).old .tap .bench
 
 ##@ Run
 
 .PHONY: run
 run: all ## serve config-dev.yml: a registry and mirror of Docker Hub at http://localhost:5000
 	./bin/registry serve config-dev.yml
+
+.PHONY: image
+image: all ## make the image localhost/entrepot with buildah, from this machine's Node (NAME=… names it otherwise)
+	bash packaging/image.sh $(or $(NAME),localhost/entrepot:latest)
 
 ##@ Check
 
@@ -75,6 +87,18 @@ test: $(installed) ## run the unit tests
 e2e: all ## run the built program against other programs' clients and registries
 	bash test/e2e/run.sh
 
+.PHONY: start-s3-storage
+start-s3-storage: $(installed) ## start an S3 server at 127.0.0.1:9000: MinIO in Docker, or s3rver
+	bash test/support/s3-storage.sh start
+
+.PHONY: stop-s3-storage
+stop-s3-storage: ## stop it
+	bash test/support/s3-storage.sh stop
+
+.PHONY: test-s3
+test-s3: $(installed) ## test the S3 driver against that server, or the one that REGION_ENDPOINT names
+	bash test/support/s3-storage.sh test
+
 .PHONY: bench
 bench: all ## measure against Debian's docker-registry; prints a table
 	node test/bench/bench.mjs
@@ -84,9 +108,18 @@ bench-mirror: all ## measure mirrors before a distant, then failing upstream; pr
 	node test/bench/bench-mirror.mjs
 
 .PHONY: docs
-docs: $(installed) docs/api.md ## write the documents that are made by programs
+docs: $(installed) docs/api.md docs/configuration.md docs/configuration.schema.json ## write the documents that are made by programs
 	node test/conformance/report.mjs
 	node test/faults/report.mjs
+
+docs/configuration.schema.json: bin/registry
+	@./bin/registry config schema > $@.new && mv $@.new $@
+	@echo "+ $@"
+
+docs/configuration.md: docs/configuration.md.tmpl bin/registry
+	@./bin/registry config schema --tables > $@.keys
+	@sed -e '/^@keys@$$/{' -e 'r $@.keys' -e 'd' -e '}' $< > $@.new && mv $@.new $@ && rm $@.keys
+	@echo "+ $@"
 
 docs/api.md: docs/api.md.tmpl bin/registry-api-descriptor-template
 	@./bin/registry-api-descriptor-template $< > $@.new && mv $@.new $@
@@ -96,4 +129,4 @@ docs/api.md: docs/api.md.tmpl bin/registry-api-descriptor-template
 
 .PHONY: help
 help: ## print this
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -21,7 +21,16 @@ const printable = {
 }
 
 export default tseslint.config(
-  { ignores: ['bin/registry', 'bin/digest', 'bin/registry-api-descriptor-template', 'fixtures/', '.tap/'] },
+  {
+    ignores: [
+      'bin/registry',
+      'bin/registry-parts*/',
+      'bin/digest',
+      'bin/registry-api-descriptor-template',
+      'fixtures/',
+      '.tap/',
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

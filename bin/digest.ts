@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env node
 // The program `digest`: `make` bundles this into the executable bin/digest.
 import { processIo } from '../lib/cli/io.ts'
 import { digestMain } from '../lib/cli/digest.ts'

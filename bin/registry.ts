@@ -1,5 +1,4 @@
-#!/bin/sh
-// The program `registry`: `make` bundles this into the executable bin/registry.
+// The program `registry`: `make` bundles this into bin/registry-parts, which bin/registry starts.
 import { processIo } from '../lib/cli/io.ts'
 import { main } from '../lib/cli/main.ts'
 

@@ -1,22 +1,42 @@
 // One HTTP or HTTPS server with our limits: it listens, answers what is not even HTTP, and stops without cutting
-// answers short. Requests themselves have no time limit, since a layer may take hours; only headers do.
-import { readFile, lstat, unlink } from 'node:fs/promises'
+// answers short. Requests themselves have no time limit, since a layer may take hours; only headers do. The server of
+// HTTP/1.1 owns the port; connections that turn out to be something else are handed on.
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Http2Server } from 'node:http2'
 import https from 'node:https'
-import { connect, Server as NetServer } from 'node:net'
-import { once } from 'node:events'
+import { Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Clock } from './clock.ts'
-import { parseAddress } from './config/address.ts'
+import type { Server as TlsServer, TLSSocket } from 'node:tls'
+import { systemClock, type Clock } from './clock.ts'
 import type { TlsConfig } from './config/config.ts'
 import { Connections } from './connections.ts'
-import { errorCodes } from './oci/errors.ts'
+import { bind, whereabouts, type Place } from './listener/bind.ts'
+import { beginsHttp, beginsHttp2, FirstBytes, hasClientHello } from './listener/first-bytes.ts'
+import { createHttp2Server } from './listener/http2.ts'
+import { refuse, refuseConnect, refusePlainHttp } from './listener/refusals.ts'
+import { takeSessions } from './listener/sessions.ts'
+import { createLogger, type Logger } from './log.ts'
+import { openTls, type Tls } from './tls/tls.ts'
 
-export interface ListenOptions {
-  /** `host:port`, or a path for `unix`. */
-  readonly addr: string
-  readonly net: 'tcp' | 'unix'
+export interface ListenOptions extends Place {
   readonly tls: TlsConfig | undefined
+  /** HTTP/2 over TLS; default: enabled. */
+  readonly http2?: { readonly disabled: boolean }
+  /** HTTP/2 without TLS; default: not enabled. */
+  readonly h2c?: { readonly enabled: boolean }
+}
+
+export interface ListenDeps {
+  /** Default: the system's. */
+  readonly clock?: Clock
+  /** Default: nobody is told. */
+  readonly logger?: Logger
+  /** Told when the certificate in use ends, epoch ms. */
+  readonly onCertificateExpiry?: (expiresAtMs: number) => void
+  /** How long a handshake of TLS may take; default: 10 s. */
+  readonly handshakeTimeoutMs?: number
+  /** How long a connection of HTTP/2 may be silent; default: 75 s. */
+  readonly http2IdleMs?: number
 }
 
 export interface Listener {
@@ -43,46 +63,88 @@ const options: https.ServerOptions = {
   // The application refuses a request without one, so that its answer has a body.
   requireHostHeader: false,
 }
-const handshakeTimeoutMs = 10_000
+const silentLogger = createLogger({ level: 'error', formatter: 'json', fields: {}, write: () => {} })
+const defaultHandshakeTimeoutMs = 10_000
+const defaultHttp2IdleMs = 75_000
+const firstBytesTimeoutMs = 60_000
 
 /** Answers a request; what goes wrong is its own business. */
 export type Handle = (req: IncomingMessage, res: ServerResponse) => Promise<void>
 
 /** Listens; rejects, with nothing left open, if it cannot. */
-export async function listen(handle: Handle, { addr, net, tls }: ListenOptions): Promise<Listener> {
-  const server = tls === undefined ? http.createServer(options) : https.createServer(await secured(tls))
+export async function listen(
+  handle: Handle,
+  { tls: tlsConfig, http2, h2c, ...place }: ListenOptions,
+  {
+    clock = systemClock,
+    logger = silentLogger,
+    onCertificateExpiry = () => {},
+    handshakeTimeoutMs = defaultHandshakeTimeoutMs,
+    http2IdleMs = defaultHttp2IdleMs,
+  }: ListenDeps = {},
+): Promise<Listener> {
+  const tls = tlsConfig && (await openTls(tlsConfig, { clock, logger, onExpiry: onCertificateExpiry }))
+  const speaksHttp2 = tls === undefined ? h2c?.enabled === true : http2?.disabled !== true
   const connections = new Connections()
-  connections.watch(server, tls !== undefined)
-  server.on('request', (req, res) => void handle(req, res))
-  answerExpectations(server)
-  server.on('connect', (_req, socket: Duplex) =>
-    answerRaw(socket, '405 Method Not Allowed', 'this is no proxy'),
-  )
+  const server =
+    tls === undefined ? http.createServer(options) : createHttps(tls, speaksHttp2, handshakeTimeoutMs)
+  const second = speaksHttp2 ? createHttp2Server() : undefined
+  for (const each of [server, second]) if (each !== undefined) serve(each, handle, connections)
+  const toSecond = second && takeSessions(second, { connections, clock, idleMs: http2IdleMs })
+  const firstBytes = new FirstBytes({
+    clock,
+    timeoutMs: tls === undefined ? firstBytesTimeoutMs : handshakeTimeoutMs,
+  })
+  if (tls === undefined) routePlain(server, toSecond, { connections, firstBytes })
+  else routeTls(server as https.Server, toSecond, { connections, firstBytes, tls })
+  server.on('connect', (_req, socket: Duplex) => refuseConnect(socket))
   server.on('clientError', (err: NodeJS.ErrnoException, socket) => {
     // What follows the last request that a client announced concerns nobody.
     if (err.code === 'HPE_CLOSED_CONNECTION' && connections.isBusy(socket)) return
-    if (socket.writable && !connections.isAnswering(socket)) refuse(err, socket)
+    // Where a handshake came to nothing, no answer would ever leave: the connection must not wait for that.
+    if (socket.writable && connections.has(socket) && !connections.isAnswering(socket)) refuse(err, socket)
     else socket.destroy()
   })
   try {
-    await bind(server, addr, net)
-  } catch (cause) {
-    server.close()
-    throw new Error(`Cannot listen on "${addr}": ${reasonOf(cause)}`, { cause })
+    await bind(server, place)
+  } catch (err) {
+    tls?.close()
+    throw err
   }
-  const protocol = tls === undefined ? 'http' : 'https'
+  tls?.attach(server as https.Server)
   return {
-    ...whereabouts(server, protocol),
+    ...whereabouts(server, tls === undefined ? 'http' : 'https'),
     async drain(graceMs, clock) {
       // http.Server.close() would cut answers that are still on their way, see connections.ts.
       NetServer.prototype.close.call(server)
+      firstBytes.destroy()
       await connections.drain(graceMs, clock)
     },
     close() {
+      tls?.close()
+      firstBytes.destroy()
       connections.destroy()
       server.close()
     },
   }
+}
+
+function createHttps(tls: Tls, speaksHttp2: boolean, handshakeTimeoutMs: number): https.Server {
+  return https.createServer({
+    ...options,
+    ...tls.options,
+    handshakeTimeout: handshakeTimeoutMs,
+    ALPNProtocols: speaksHttp2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+  })
+}
+
+/** Hands requests to the application, whichever protocol they came by. */
+function serve(server: Server | Http2Server, handle: Handle, connections: Connections): void {
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    connections.begun(req, res)
+    void handle(req, res)
+  })
+  answerExpectations(server as Server)
 }
 
 /**
@@ -101,93 +163,62 @@ function answerExpectations(server: Server): void {
   })
 }
 
-async function secured({ certificate, key, minimumtls }: TlsConfig): Promise<https.ServerOptions> {
-  return {
-    ...options,
-    handshakeTimeout: handshakeTimeoutMs,
-    cert: await readFile(certificate),
-    key: await readFile(key),
-    minVersion: minimumtls === 'tls1.3' ? 'TLSv1.3' : 'TLSv1.2',
+type Serve = (socket: Socket) => void
+
+interface Routing {
+  readonly connections: Connections
+  readonly firstBytes: FirstBytes
+}
+
+function routePlain(server: Server, toSecond: Serve | undefined, routing: Routing): void {
+  const { connections, firstBytes } = routing
+  const serveFirst = takeOver(server, 'connection')
+  const toFirst = (socket: Socket) => {
+    connections.opened(socket)
+    serveFirst(socket)
   }
-}
-
-async function bind(server: Server, addr: string, net: 'tcp' | 'unix'): Promise<void> {
-  if (net === 'unix') {
-    await removeStaleSocket(addr)
-    server.listen({ path: addr })
-  } else {
-    const address = parseAddress(addr)
-    if (address === undefined) throw new TypeError('not of the form host:port')
-    const { host, port } = address
-    server.listen(host === '' ? { port } : { host, port })
+  if (toSecond === undefined) return void server.on('connection', toFirst)
+  const decide = (bytes: Buffer) => {
+    const isHttp2 = beginsHttp2(bytes)
+    return isHttp2 === undefined ? undefined : isHttp2 ? toSecond : toFirst
   }
-  await once(server, 'listening')
+  server.on('connection', (socket: Socket) => {
+    connections.accepted(socket)
+    firstBytes.read(socket, decide)
+  })
 }
 
-/** A socket that nobody answers on is what a killed process left behind. Anything else is not ours to remove. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined)
-  if (found === undefined) return
-  if (!found.isSocket()) throw new Error('a file that is not a socket is in the way')
-  const probe = connect(path)
-  try {
-    await once(probe, 'connect')
-  } catch {
-    return await unlink(path)
-  } finally {
-    probe.destroy()
+function routeTls(
+  server: https.Server,
+  toSecond: Serve | undefined,
+  { connections, firstBytes, tls }: Routing & { readonly tls: Tls },
+): void {
+  const handshake = takeOver(server, 'connection')
+  const serveFirst = takeOver(server, 'secureConnection')
+  const { challenges } = tls
+  const challenge = (socket: Socket) => void challenges?.emit('connection', socket)
+  const decide = (bytes: Buffer) => {
+    if (beginsHttp(bytes)) return refusePlainHttp
+    if (challenges === undefined) return handshake
+    if (!hasClientHello(bytes)) return undefined
+    return bytes.includes('acme-tls/1') ? challenge : handshake
   }
-  throw new Error('another process listens there')
+  server.on('connection', (socket: Socket) => {
+    connections.accepted(socket)
+    firstBytes.read(socket, decide)
+  })
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (!tls.admits(socket)) return void socket.destroy()
+    if (socket.alpnProtocol === 'h2' && toSecond !== undefined) return toSecond(socket)
+    connections.opened(socket)
+    serveFirst(socket)
+  })
 }
 
-function whereabouts(server: Server, protocol: 'http' | 'https'): Pick<Listener, 'address' | 'url'> {
-  const bound = server.address()
-  if (bound === null) throw new TypeError('the server does not listen')
-  if (typeof bound === 'string') return { address: bound, url: `unix:${bound}` }
-  const { address, port, family } = bound
-  const host = family === 'IPv6' ? `[${address}]` : address
-  const isEverywhere = address === '::' || address === '0.0.0.0'
-  return {
-    address: `${host}:${port}`,
-    url: `${protocol}://${isEverywhere ? '127.0.0.1' : host}:${port}`,
-  }
+/** Node's own way to serve what this event brings, in place of which we decide. */
+function takeOver(server: Server | TlsServer, event: string): Serve {
+  const [own] = server.listeners(event) as ((socket: Socket) => void)[]
+  if (own === undefined) throw new TypeError(`a server of Node serves no "${event}"`)
+  server.removeAllListeners(event)
+  return socket => own.call(server, socket)
 }
-
-/** Answers what the parser refused: there is no request that the application could see. */
-function refuse(err: NodeJS.ErrnoException, socket: Duplex): void {
-  const { status, reason } = refusals.get(err.code ?? '') ?? {
-    status: '400 Bad Request',
-    reason: 'malformed request',
-  }
-  answerRaw(socket, status, reason)
-}
-
-function answerRaw(socket: Duplex, status: string, reason: string): void {
-  const { message } = errorCodes.UNSUPPORTED
-  const body = `${JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message, detail: reason }] })}\n`
-  const head = [
-    `HTTP/1.1 ${status}`,
-    ...(status.startsWith('405') ? ['Allow: '] : []),
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
-}
-
-const refusals: ReadonlyMap<string, { readonly status: string; readonly reason: string }> = new Map([
-  ['HPE_HEADER_OVERFLOW', { status: '431 Request Header Fields Too Large', reason: 'headers are too large' }],
-  ['ERR_HTTP_REQUEST_TIMEOUT', { status: '408 Request Timeout', reason: 'headers did not arrive in time' }],
-])
-
-function reasonOf(cause: unknown): string {
-  const { code, message } = cause as NodeJS.ErrnoException
-  return reasons.get(code ?? '') ?? message
-}
-
-const reasons: ReadonlyMap<string, string> = new Map([
-  ['EADDRINUSE', 'the address is in use'],
-  ['EADDRNOTAVAIL', 'the address is not one of this machine'],
-  ['EACCES', 'permission denied'],
-  ['ENOTFOUND', 'the host name is unknown'],
-])

@@ -3,6 +3,9 @@
 // The lines and their keys are those of distribution (logrus), so that its log pipelines go on working.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { pino, type Logger as PinoLogger } from 'pino'
+import { callerFields } from './log-caller.ts'
+import type { LogHook } from './log-mail.ts'
+import { openOutput } from './log-output.ts'
 import { RegistryError } from './oci/errors.ts'
 
 export type Logger = PinoLogger
@@ -16,6 +19,10 @@ export interface LoggerOptions {
   readonly formatter: LogFormatter
   /** Static fields of every line. */
   readonly fields: Readonly<Record<string, string>>
+  /** Whether each line tells where in the source it was written: `file` and `func`. */
+  readonly reportCaller?: boolean | undefined
+  /** Who else gets the lines of some levels. */
+  readonly hooks?: readonly LogHook[] | undefined
   /** Takes each finished line, its newline included; stderr where absent. */
   readonly write?: ((line: string) => void) | undefined
 }
@@ -33,9 +40,10 @@ const deepestSecret = 5
 const censorsForChildren = Object.fromEntries([...secretKeys].map(key => [key, () => censored]))
 
 /** Makes a logger of its own; nothing is shared between two. */
-export function createLogger({ level, formatter, fields, write }: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): Logger {
+  const { level, formatter, fields, reportCaller = false, hooks = [] } = options
   const serializeError = (err: unknown) => (err instanceof Error ? errorFields(err, level === 'debug') : err)
-  const output = write ?? writeToStderr()
+  const output = options.write ?? openOutput(2)
   return pino(
     {
       level,
@@ -48,10 +56,19 @@ export function createLogger({ level, formatter, fields, write }: LoggerOptions)
       serializers: { ...censorsForChildren, err: serializeError, error: serializeError },
       mixin() {
         const context = requestContext.getStore()
-        return context === undefined ? {} : { 'http.request.id': context.requestId }
+        return {
+          ...(context !== undefined && { 'http.request.id': context.requestId }),
+          ...(reportCaller && callerFields()),
+        }
       },
     },
-    { write: line => output(formatter === 'text' ? formatAsText(line) : line) },
+    {
+      write(line) {
+        const shown = formatter === 'text' ? formatAsText(line) : line
+        output(shown)
+        if (hooks.length > 0) tellHooks(hooks, line, shown)
+      },
+    },
   )
 }
 
@@ -65,7 +82,10 @@ export function describeError(err: unknown): string {
   return messages.join(': ')
 }
 
-const secretParameters = new Set(['_state', 'token', 'access_token', 'signature', 'sig'])
+const secretParameters = new Set([
+  ...['_state', 'token', 'access_token', 'refresh_token', 'signature', 'sig'],
+  ...['account', 'password'],
+])
 const secretParameterPrefixes = ['x-amz-', 'x-goog-']
 
 /**
@@ -116,10 +136,14 @@ function censorBelow(value: unknown, depth: number): unknown {
     : value
 }
 
-/** Asynchronous, so that a slow reader of our stderr does not stop the process; pino flushes it at exit. */
-function writeToStderr(): (line: string) => void {
-  const stderr = pino.destination({ fd: 2, sync: false })
-  return line => stderr.write(line)
+function tellHooks(hooks: readonly LogHook[], line: string, shown: string): void {
+  // pino writes the level first.
+  const level = /^\{"level":"(\w+)"/.exec(line)?.[1] ?? ''
+  for (const hook of hooks) {
+    if (!hook.levels.has(level)) continue
+    const { msg } = JSON.parse(line) as { readonly msg?: unknown }
+    hook.take(level, typeof msg === 'string' ? msg : '', shown)
+  }
 }
 
 interface ErrorFields {

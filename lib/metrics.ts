@@ -4,6 +4,9 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 
 export type Metrics = ReturnType<typeof createMetrics>
 
+/** 1 KiB to 2 GiB. */
+const sizeBuckets = Array.from({ length: 22 }, (_, power) => 1024 * 2 ** power)
+
 /** Makes a fresh set; two instances in one process do not meet. */
 export function createMetrics() {
   const registry = new Registry()
@@ -46,6 +49,37 @@ export function createMetrics() {
       labelNames: ['handler'] as const,
       registers,
     }),
+    httpRequestSize: new Histogram({
+      name: 'registry_http_request_size_bytes',
+      help: 'Bytes of the bodies of requests',
+      labelNames: ['handler'] as const,
+      buckets: sizeBuckets,
+      registers,
+    }),
+    httpResponseSize: new Histogram({
+      name: 'registry_http_response_size_bytes',
+      help: 'Bytes of the bodies of responses',
+      labelNames: ['handler'] as const,
+      buckets: sizeBuckets,
+      registers,
+    }),
+    healthFailing: new Gauge({
+      name: 'entrepot_health_check_failing',
+      help: 'Whether a health check fails: while one does, nothing is served',
+      labelNames: ['check'] as const,
+      registers,
+    }),
+    tokensIssued: new Counter({
+      name: 'entrepot_tokens_issued_total',
+      help: 'Access tokens given out by the token service, by what they were given for',
+      labelNames: ['grant'] as const,
+      registers,
+    }),
+    certificateExpiry: new Gauge({
+      name: 'entrepot_tls_certificate_expiry_seconds',
+      help: 'When the certificate that clients are shown ends, in seconds since the epoch; 0: without TLS',
+      registers,
+    }),
     storageAction: new Histogram({
       name: 'registry_storage_action_seconds',
       help: 'Time that the storage driver took',
@@ -60,6 +94,37 @@ export function createMetrics() {
     cacheHits: new Counter({
       name: 'registry_storage_cache_hits_total',
       help: 'Answers of the blob descriptor cache',
+      registers,
+    }),
+    authFailures: new Counter({
+      name: 'entrepot_auth_failures_total',
+      help: 'Credentials that were refused: password, token, malformed, throttled, or denied what was asked for',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    passwordComparisons: new Counter({
+      name: 'entrepot_auth_password_comparisons_total',
+      help: 'Passwords that were compared with a bcrypt hash, as they were not remembered',
+      registers,
+    }),
+    readOnly: new Gauge({
+      name: 'entrepot_readonly',
+      help: 'Whether everything that writes is refused',
+      registers,
+    }),
+    collectedBytes: new Counter({
+      name: 'entrepot_collected_bytes_total',
+      help: 'Bytes of blobs that nothing referred to, removed by garbage collection',
+      registers,
+    }),
+    scrubCheckedBytes: new Counter({
+      name: 'entrepot_scrub_checked_bytes_total',
+      help: 'Bytes of stored content that were read again to see whether they are right',
+      registers,
+    }),
+    scrubDamaged: new Counter({
+      name: 'entrepot_scrub_damaged_total',
+      help: 'Stored content that was found damaged',
       registers,
     }),
     uploadsPurged: new Counter({
@@ -85,6 +150,12 @@ export function createMetrics() {
       labelNames: ['type'] as const,
       registers,
     }),
+    proxyServedBytes: new Counter({
+      name: 'entrepot_proxy_served_bytes_total',
+      help: 'Bytes of mirrored content sent to clients, by where the answer came from',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
     proxyLookups: new Counter({
       name: 'entrepot_proxy_lookups_total',
       help: 'Requests for mirrored content by upstream and where the answer came from',
@@ -104,6 +175,30 @@ export function createMetrics() {
       collect: () => {
         for (const read of readings) read()
       },
+    }),
+    notificationEvents: new Counter({
+      name: 'registry_notifications_events_total',
+      help: 'Events for an endpoint, and what became of the tries to deliver them',
+      labelNames: ['endpoint', 'type'] as const,
+      registers,
+    }),
+    notificationsPending: new Gauge({
+      name: 'registry_notifications_pending_total',
+      help: 'Events that wait for an endpoint',
+      labelNames: ['endpoint'] as const,
+      registers,
+    }),
+    notificationStatus: new Counter({
+      name: 'registry_notifications_status_total',
+      help: 'Answers of an endpoint by status',
+      labelNames: ['endpoint', 'code'] as const,
+      registers,
+    }),
+    notificationsDropped: new Counter({
+      name: 'entrepot_notifications_dropped_total',
+      help: 'Events that were not delivered, as too many waited or they could not be kept',
+      labelNames: ['endpoint'] as const,
+      registers,
     }),
     cacheMaxBytes: new Gauge({
       name: 'entrepot_cache_max_bytes',

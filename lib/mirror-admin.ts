@@ -47,7 +47,7 @@ export interface MirrorParts {
 export interface CacheAdminDeps {
   readonly stores: Stores
   /** What it has counted since the start. */
-  readonly metrics: Pick<Metrics, 'proxyLookups'>
+  readonly metrics: Pick<Metrics, 'proxyLookups' | 'proxyServedBytes'>
   readonly limits: EvictionLimits | undefined
   /** Whether no server works on the store: what counts since a start is not known then. Default false. */
   readonly isOffline?: boolean
@@ -82,6 +82,12 @@ export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): Cach
         urls: urlsOf(upstream),
       }
     })
+  }
+
+  /** What needed no transfer from an upstream. */
+  async function servedBytes(): Promise<number> {
+    const { values } = await metrics.proxyServedBytes.get()
+    return values.filter(({ labels }) => labels.outcome !== 'miss').reduce((sum, { value }) => sum + value, 0)
   }
 
   async function* list({ pattern }: { readonly pattern?: string | undefined }, options?: CallOptions) {
@@ -180,7 +186,7 @@ export function createCacheAdmin(parts: MirrorParts, deps: CacheAdminDeps): Cach
         ...known,
         evictedBytes: isOffline ? undefined : evictedBytes,
         evictedCount: isOffline ? undefined : evictedCount,
-        servedBytes: undefined,
+        servedBytes: isOffline ? undefined : await servedBytes(),
         fillsRunning: fills.list().length,
         upstreams: await upstreamStats(),
       }

@@ -11,6 +11,8 @@ import type { Address } from './http/router.ts'
 import type { Logger } from './log.ts'
 import { startSchedule, type Schedule } from './maintenance/schedule.ts'
 import type { Metrics } from './metrics.ts'
+import { createMirrorEvents } from './mirror-events.ts'
+import type { EventSink } from './notifications/event.ts'
 import {
   createMirroredRegistries,
   type MirroredRegistries,
@@ -43,6 +45,11 @@ export interface Mirror {
   close(graceMs: number): Promise<void>
 }
 
+export interface MirrorDeps extends MirroredRegistriesDeps {
+  /** Hears of what a mirror does by itself; default: nobody does. */
+  readonly events?: EventSink | undefined
+}
+
 const tidyMs = 60 * 60 * 1000
 
 /** The parts of a mirror, put together and not at work: what reads the store alone needs no more. */
@@ -50,10 +57,11 @@ export function assembleMirror(
   proxy: NonNullable<Config['proxy']>,
   local: Registry,
   stores: Stores,
-  deps: MirroredRegistriesDeps,
+  deps: MirrorDeps,
 ): MirrorParts {
   const { clock, logger, metrics } = deps
   const { driver } = stores
+  const events = deps.events && createMirrorEvents(deps.events)
   const registries = createMirroredRegistries(proxy, deps)
   const routes = createRouteTable({
     registries: registries.configured,
@@ -73,7 +81,10 @@ export function assembleMirror(
     isFilling: digest => fills.find(digest) !== undefined,
     limits: limitsOf(proxy.cache),
     maxIdleMs: proxy.cache.unusedMs,
-    observe: event => countEviction(metrics, event),
+    observe(event) {
+      countEviction(metrics, event)
+      events?.eviction(event)
+    },
   })
   const partials = new PartialFills({
     driver,
@@ -88,7 +99,10 @@ export function assembleMirror(
     partials,
     clock,
     logger,
-    observe: event => countFill(metrics, event),
+    observe(event) {
+      countFill(metrics, event)
+      events?.fill(event)
+    },
   })
   const registry = createPullThroughRegistry({
     local,
@@ -101,6 +115,7 @@ export function assembleMirror(
     logger,
     offline: proxy.offline,
     observe: event => countLookup(metrics, event),
+    onStale: events?.stale,
   })
   const warmer = createWarmer({ repositoryOf: image => repositoryOf(image, routes, registry), clock })
   return {
@@ -121,7 +136,7 @@ export async function createMirror(
   proxy: NonNullable<Config['proxy']>,
   local: Registry,
   stores: Stores,
-  deps: MirroredRegistriesDeps,
+  deps: MirrorDeps,
 ): Promise<Mirror> {
   const { clock, logger, metrics } = deps
   const parts = assembleMirror(proxy, local, stores, deps)
@@ -254,8 +269,8 @@ function countEviction(metrics: Metrics, event: EvictionEvent): void {
     case 'used':
       return metrics.cacheBytes.set(event.bytes)
     case 'evicted':
-      metrics.cacheEvictions.inc({ content: event.content })
-      return metrics.cacheEvictedBytes.inc({ content: event.content }, event.bytes)
+      metrics.cacheEvictions.inc({ content: event.entry.kind })
+      return metrics.cacheEvictedBytes.inc({ content: event.entry.kind }, event.bytes)
     default:
       event satisfies never
   }

@@ -50,7 +50,7 @@ export async function openOfflineCache(config: Config): Promise<CacheAdmin & { c
 /**
  * Whoever reads all markers clears away those without content: a server that is just storing that content needs them.
  */
-function readOnly(driver: StorageDriver): StorageDriver {
+export function readOnly(driver: StorageDriver): StorageDriver {
   const refuseWrite = (path: StoragePath): Promise<never> =>
     Promise.reject(new StorageError(`Cannot change "${path}": the store is open to be read only`, path))
   return {

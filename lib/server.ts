@@ -3,7 +3,7 @@ import { systemClock, type Clock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './listener.ts'
 import type { Logger } from './log.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { createServices, type Services } from './services.ts'
 
 export interface ServerOptions {
@@ -12,8 +12,12 @@ export interface ServerOptions {
   readonly version: string
   /** Default: the system's. */
   readonly clock?: Clock
+  /** Of a socket that the service manager has opened for us: used instead of `http.addr`. */
+  readonly listenFd?: number | undefined
   /** See services.ts. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** See services.ts. */
+  readonly writeAccessLog?: ((line: string) => void) | undefined
 }
 
 export interface RunningServer {
@@ -36,15 +40,17 @@ export async function startServer({
   version,
   clock = systemClock,
   env,
+  listenFd,
+  writeAccessLog,
 }: ServerOptions): Promise<RunningServer> {
   const metrics = createMetrics()
   metrics.collectProcess()
-  const services = await createServices(config, { logger, clock, version, metrics, env })
+  const services = await createServices(config, { logger, clock, version, metrics, env, writeAccessLog })
   let debug: Listener | undefined
   let main: Listener
   try {
     debug = await listenForOperators(config, services, logger)
-    main = await listenForClients(config, services, logger)
+    main = await listenForClients(config, services, { clock, logger, metrics, listenFd })
   } catch (err) {
     debug?.close()
     await services.close(0)
@@ -55,6 +61,7 @@ export async function startServer({
     const graceMs = config.http.draintimeoutMs === 0 ? defaultDrainMs : config.http.draintimeoutMs
     logger.info(`stopping server gracefully. Draining connections for ${graceMs / 1000}s`)
     const deadlineMs = clock.now() + graceMs
+    services.drain()
     await main.drain(graceMs, clock)
     await services.close(Math.max(0, deadlineMs - clock.now()))
     main.close()
@@ -81,8 +88,25 @@ async function listenForOperators(
   return listener
 }
 
-async function listenForClients({ http }: Config, { app }: Services, logger: Logger): Promise<Listener> {
-  const listener = await listen(app.callback(), http)
+async function listenForClients(
+  { http }: Config,
+  { app }: Services,
+  { clock, logger, metrics, listenFd }: ListeningDeps,
+): Promise<Listener> {
+  const listener = await listen(
+    app.callback(),
+    { ...http, listenFd },
+    {
+      clock,
+      logger,
+      onCertificateExpiry: expiresAtMs => metrics.certificateExpiry.set(expiresAtMs / 1000),
+    },
+  )
   logger.info(`listening on ${listener.address}${http.tls === undefined ? '' : ', tls'}`)
   return listener
+}
+
+type ListeningDeps = Pick<ServerOptions, 'listenFd' | 'logger'> & {
+  readonly clock: Clock
+  readonly metrics: Metrics
 }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import path from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import type { LogHook } from '../lib/log-mail.ts'
 import { createLogger, describeError, redactUrl, requestContext, type LoggerOptions } from '../lib/log.ts'
 import { BlobUnknownError, RegistryError } from '../lib/oci/errors.ts'
 
@@ -226,4 +227,45 @@ t.test('redactUrl() leaves everything else alone', async t => {
   ]) {
     t.equal(redactUrl(url), url)
   }
+})
+
+t.test('createLogger() tells where in the source a line was written, where that is wanted', async t => {
+  const { logger, objects } = recordJson({ reportCaller: true })
+  function somewhere() {
+    logger.info('here')
+    logger.child({ a: 1 }).warn({ b: 2 }, 'there')
+  }
+  somewhere()
+
+  for (const line of objects()) t.match(line, { file: /test\/log\.test\.ts:\d+$/, func: 'somewhere' })
+  t.notOk('file' in (recordedOnce() ?? {}))
+})
+
+function recordedOnce() {
+  const { logger, objects } = recordJson()
+  logger.info('here')
+  return objects()[0]
+}
+
+t.test('createLogger() hands lines of the levels that a hook wants to it, censored', async t => {
+  const taken: (readonly string[])[] = []
+  const hook: LogHook = {
+    levels: new Set(['warning', 'error']),
+    take: (...args) => void taken.push(args),
+    close: async () => {},
+  }
+  for (const formatter of ['text', 'json'] as const) {
+    const { logger } = record({ formatter, level: 'debug', hooks: [hook] })
+    logger.debug('no')
+    logger.info('no')
+    logger.warn({ password: 's3cret' }, 'careful')
+    logger.error('wrong')
+  }
+
+  t.same(
+    taken.map(([level, message]) => `${level} ${message}`),
+    ['warning careful', 'error wrong', 'warning careful', 'error wrong'],
+  )
+  t.match(taken[0]?.[2], /^time=.* level=warning msg=careful password="\[redacted\]"\n$/)
+  t.match(taken[2]?.[2], /^\{"level":"warning".*\}\n$/)
 })

@@ -101,7 +101,8 @@ t.test('startServer() says where it listens, in the words of distribution', asyn
 
   const server = await start(t, configOf(`{addr: "127.0.0.1:0", secret: x, debug: ${debug}}`))
 
-  t.same(server.messages, [
+  const lines = server.messages.filter(message => !message.startsWith('Starting clean-up'))
+  t.same(lines, [
     'providing prometheus metrics on /metrics',
     `debug server listening 127.0.0.1:${debugPort}`,
     `listening on 127.0.0.1:${server.port}`,
@@ -167,7 +168,7 @@ t.test('startServer() serves TLS from the version that is asked for', async t =>
 
   t.equal(res.statusCode, 202)
   t.ok(res.headers.location?.startsWith(`${url}/v2/foo/blobs/uploads/`), 'Location has https')
-  t.match(messages[1], /^listening on 127\.0\.0\.1:\d+, tls$/)
+  t.ok(messages.some(message => /^listening on 127\.0\.0\.1:\d+, tls$/.test(message)))
   await t.rejects(once(post({ maxVersion: 'TLSv1.2' }), 'response'), /protocol version/)
 })
 

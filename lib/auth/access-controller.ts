@@ -9,6 +9,13 @@ export interface Access {
   /** A repository name, or `catalog`. */
   readonly name: string
   readonly action: 'pull' | 'push' | 'delete' | '*'
+  /**
+   * The short name that a client asked for it by (`nginx` of `library/nginx`), where that can mean no other repository.
+   * Only tokens know of it: clients make up scopes of the names that they were given.
+   */
+  readonly alias?: string | undefined
+  /** Welcome, but not insisted on: who may do the rest is let in without it, who may not is told of it all. */
+  readonly isDispensable?: boolean | undefined
 }
 
 /** What a request brings along to prove who it is. */
@@ -17,11 +24,19 @@ export interface Credentials {
   readonly authorization: string | undefined
   /** The Host header, for schemes whose challenge names this registry. */
   readonly host: string | undefined
+  /** The scheme that a proxy before us says the client used. */
+  readonly forwardedProto?: string | undefined
+  /** Common name of the client certificate, where there is one that the listener has verified. */
+  readonly certificate?: string | undefined
+  /** Where the client is; undefined or empty: unknown. */
+  readonly address?: string | undefined
 }
 
 export interface Grant {
   /** Who was let in; undefined if nobody was asked. */
   readonly principal: string | undefined
+  /** Which repositories a list may show; undefined: every one. */
+  readonly mayPull?: ((repository: string) => boolean) | undefined
 }
 
 export interface AccessController {
@@ -43,6 +58,26 @@ export class UnauthorizedError extends RegistryError {
       cause: options.cause,
     })
     this.challenge = challenge
+  }
+}
+
+/** It is known who asks, and that they may not: new credentials of theirs would not help. */
+export class DeniedError extends RegistryError {
+  override readonly name = 'DeniedError'
+
+  constructor(denied: readonly Access[]) {
+    super('DENIED', 'Cannot authorize request: no rule allows it', { detail: denied.map(toDetail) })
+  }
+}
+
+/** Credentials are not even looked at now: too many of this client's were wrong, or too many wait. */
+export class TooManyAttemptsError extends RegistryError {
+  override readonly name = 'TooManyAttemptsError'
+  readonly retryAfterMs: number
+
+  constructor(retryAfterMs: number, detail: string) {
+    super('TOOMANYREQUESTS', `Cannot check credentials: ${detail}`, { detail })
+    this.retryAfterMs = retryAfterMs
   }
 }
 

@@ -127,7 +127,7 @@ interface AskOptions extends CallOptions {
   readonly query?: Readonly<Record<string, string | undefined>>
 }
 
-function unreachable(url: URL, err: unknown): Error {
+export function unreachable(url: URL, err: unknown): Error {
   const { code } = err as { readonly code?: unknown }
   const reason =
     code === 'ECONNREFUSED' ? 'nobody listens there; is the registry running?' : describeError(err)
@@ -135,7 +135,7 @@ function unreachable(url: URL, err: unknown): Error {
 }
 
 /** What the server says, or, where it is none of ours, that it is none. */
-async function refusal(url: URL, { statusCode, body }: Dispatcher.ResponseData): Promise<Error> {
+export async function refusal(url: URL, { statusCode, body }: Dispatcher.ResponseData): Promise<Error> {
   const text = await firstOf(body)
   let message: string | undefined
   try {
@@ -160,14 +160,14 @@ async function firstOf(body: Dispatcher.ResponseData['body']): Promise<string> {
 }
 
 /** The message of an error, which a value with `errors` is. */
-function messageIn(value: unknown): string | undefined {
+export function messageIn(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || !('errors' in value)) return undefined
   const [first] = Array.isArray(value.errors) ? (value.errors as readonly unknown[]) : []
   const message = (first as { readonly message?: unknown } | undefined)?.message
   return typeof message === 'string' ? message : undefined
 }
 
-function parseJson(text: string, url: URL): unknown {
+export function parseJson(text: string, url: URL): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
@@ -175,7 +175,7 @@ function parseJson(text: string, url: URL): unknown {
   }
 }
 
-async function* linesOf(body: AsyncIterable<unknown>): AsyncGenerator<string, void, void> {
+export async function* linesOf(body: AsyncIterable<unknown>): AsyncGenerator<string, void, void> {
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of body) {

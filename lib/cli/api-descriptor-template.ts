@@ -60,7 +60,7 @@ function allEndpoints(): readonly Endpoint[] {
     access: allowEverything,
     address: addressDirectly,
     logger: createLogger({ level: 'error', formatter: 'text', fields: {}, write: () => {} }),
-    settings: { secret: '', readOnly: false, maxTags: 0, maxCatalogEntries: 0 },
+    settings: { secret: '', maxTags: 0, maxCatalogEntries: 0 },
   })
 }
 

@@ -59,14 +59,14 @@ async function findCache(where: Where, io: Io, openOffline: OpenOffline): Promis
   return where.offline === true ? openOffline(config) : createAdminClient(debugUrl(config))
 }
 
-function parseServer(text: string): URL {
+export function parseServer(text: string): URL {
   const url = text.includes('://') ? text : `http://${text}`
   if (/^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url)
   throw new Error(`Cannot use --server "${text}": expected a URL such as http://127.0.0.1:5001`)
 }
 
 /** Where the server of a configuration listens for operators, as seen from its own machine. */
-function debugUrl({ http }: Config): URL {
+export function debugUrl({ http }: Config): URL {
   const { addr } = http.debug
   const address = addr === undefined ? undefined : parseAddress(addr)
   if (address === undefined) {

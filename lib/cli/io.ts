@@ -1,4 +1,5 @@
 // What a command sees of the process around it, handed in, so that tests run whole commands inside their own process.
+import type { Writable } from 'node:stream'
 
 export type StopSignal = 'SIGINT' | 'SIGTERM'
 
@@ -14,9 +15,13 @@ export interface Io {
   readonly stdin: AsyncIterable<Uint8Array>
   readonly stdout: Output
   readonly stderr: Output
+  /** Where a command writes what is not text; undefined: it cannot. */
+  readonly binaryOut?: Writable | undefined
   readonly env: Readonly<Record<string, string | undefined>>
   /** Takes the lines of the server's log; undefined: written to stderr without waiting for whoever reads it. */
   readonly writeLog?: ((line: string) => void) | undefined
+  /** The same for the lines of its access log, and stdout. */
+  readonly writeAccessLog?: ((line: string) => void) | undefined
   /** Calls `listener` at each stop signal, which then no longer ends the process; returns what takes it off again. */
   onSignal(listener: (signal: StopSignal) => void): () => void
 }
@@ -31,6 +36,7 @@ export function processIo(): Io {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
+    binaryOut: process.stdout,
     env: process.env,
     onSignal(listener) {
       process.on('SIGINT', listener)

@@ -1,9 +1,14 @@
 // The command line of `registry`: one entry per command, each of which is a file beside this one, imported only when it
 // is wanted, so that `--version` and `--help` answer quickly.
 import { addCacheCommands } from './cache-commands.ts'
+import { addConfigCommands } from './config-commands.ts'
 import type { OpenOffline } from './find-cache.ts'
+import { addHealthCommand } from './health-command.ts'
 import type { Io } from './io.ts'
+import { addMaintenanceCommands } from './maintenance-commands.ts'
 import { createProgram, runProgram } from './program.ts'
+import { addToolCommands } from './tool-commands.ts'
+import { addTokenCommand } from './token-command.ts'
 
 export interface MainOptions {
   /** Opens the cache of a store that no server need work on. */
@@ -30,6 +35,11 @@ export async function main(
       exitCode = await serve(config, io)
     })
   addCacheCommands(program, { io, openOffline, report: code => (exitCode = code) })
+  addConfigCommands(program, { io, report: code => (exitCode = code) })
+  addHealthCommand(program, io, code => (exitCode = code))
+  addTokenCommand(program, { io, report: code => (exitCode = code) })
+  addMaintenanceCommands(program, io, code => (exitCode = code))
+  addToolCommands(program, io, code => (exitCode = code))
   return runProgram(program, argv, () => exitCode)
 }
 

@@ -1,12 +1,21 @@
 // `registry serve`: configuration, logger, server, and then waiting for a signal.
+import { randomUUID } from 'node:crypto'
+import { systemClock } from '../clock.ts'
 import { ConfigError } from '../config/config-error.ts'
 import type { LoadedConfig } from '../config/load.ts'
+import type { LogConfig } from '../config/config.ts'
+import { createMailHook, type LogHook } from '../log-mail.ts'
+import { openOutput } from '../log-output.ts'
 import { createLogger, describeError, type Logger } from '../log.ts'
 import { startServer, type RunningServer } from '../server.ts'
+import { startTracing, type Tracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
 import { readConfiguration } from './configuration.ts'
+import { inheritedSocket } from './inherited-socket.ts'
 import type { Io, StopSignal } from './io.ts'
 
+/** How long traces and mails are waited for at the end. */
+const flushMs = 5000
 const signalExitCodes: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 }
 
 /**
@@ -17,23 +26,56 @@ export async function serve(path: string | undefined, io: Io): Promise<number> {
   const loaded = await load(path, io)
   if (loaded === undefined) return 1
   const { config, warnings } = loaded
-  const { level, formatter, fields } = config.log
-  const logger = createLogger({ level, formatter, fields, write: io.writeLog })
+  const instanceId = randomUUID()
+  const { logger, hooks } = openLog(config.log, instanceId, io)
   for (const warning of warnings) logger.warn(warning)
 
   const signals = listenForSignals(io)
+  const writeAccessLog = config.log.accesslog.disabled ? undefined : (io.writeAccessLog ?? openOutput(1))
+  let tracing: Tracing | undefined
+  const handOver = (graceMs: number) =>
+    Promise.all([tracing?.close(graceMs), ...hooks.map(hook => hook.close(graceMs))])
   try {
-    const server = await startServer({ config, logger, version, env: io.env })
+    tracing = await startTracing({ env: io.env, version, instanceId, clock: systemClock, logger })
+    const server = await startServer({
+      config,
+      logger,
+      version,
+      env: io.env,
+      listenFd: inheritedSocket(io.env, process.pid),
+      writeAccessLog,
+    })
     const signal = await signals.next()
     logger.info(`received ${signal}`)
-    return await Promise.race([stop(server, logger), signals.next().then(second => signalExitCodes[second])])
+    const ended = stop(server, logger).then(async code => {
+      await handOver(flushMs)
+      return code
+    })
+    return await Promise.race([ended, signals.next().then(second => signalExitCodes[second])])
   } catch (err) {
     io.stderr.write(`registry: ${describeError(err)}\n`)
     logger.debug({ err }, 'cannot start')
+    await handOver(flushMs)
     return 1
   } finally {
     signals.close()
   }
+}
+
+/** The log and who else gets lines of it. */
+function openLog(log: LogConfig, instanceId: string, io: Io): { logger: Logger; hooks: readonly LogHook[] } {
+  const { level, formatter, reportcaller: reportCaller } = log
+  const options = {
+    level,
+    formatter,
+    fields: { 'instance.id': instanceId, version, ...log.fields },
+    reportCaller,
+    write: io.writeLog ?? openOutput(2),
+  }
+  const silently = createLogger(options)
+  const onFailure = (err: unknown) => silently.warn({ problem: describeError(err) }, 'cannot mail log lines')
+  const hooks = log.hooks.map(hook => createMailHook(hook, { clock: systemClock, onFailure }))
+  return { logger: hooks.length === 0 ? silently : createLogger({ ...options, hooks }), hooks }
 }
 
 async function load(path: string | undefined, io: Io): Promise<LoadedConfig | undefined> {

@@ -1,8 +1,10 @@
 // What two keys of the configuration must agree on. It looks at the file as written, so that these problems are
 // reported beside those of single values, not only once those are mended.
+import { accessProblems } from './access-agreement.ts'
 import { parseAddress } from './address.ts'
 import { show, valueAt, type Problem } from './problems.ts'
 import { driversElsewhere } from './sections.ts'
+import { tlsProblems, tlsRemarks } from './tls-agreement.ts'
 
 /** The storage drivers that the configuration names, of those that there are anywhere. */
 export function driversIn(tree: unknown, known: readonly string[]): readonly string[] {
@@ -14,7 +16,18 @@ export function driversIn(tree: unknown, known: readonly string[]): readonly str
 
 /** Every disagreement; empty where there is none. `drivers` are the names of the storage drivers that there are. */
 export function disagreements(tree: unknown, drivers: readonly string[]): readonly Problem[] {
-  return [...driverProblems(tree, drivers), ...addressProblems(tree), ...tlsProblems(tree)]
+  return [
+    ...driverProblems(tree, drivers),
+    ...addressProblems(tree),
+    ...tlsProblems(tree),
+    ...accessProblems(tree),
+    ...nameProblems(tree),
+  ]
+}
+
+/** What counts for nothing because of another key, a line each. */
+export function remarks(tree: unknown): readonly string[] {
+  return [...tlsRemarks(tree)]
 }
 
 function* driverProblems(tree: unknown, drivers: readonly string[]): Generator<Problem> {
@@ -34,14 +47,28 @@ function* addressProblems(tree: unknown): Generator<Problem> {
   }
 }
 
-function* tlsProblems(tree: unknown): Generator<Problem> {
-  const pair = ['certificate', 'key']
-  const [given, missing] = pair.toSorted((a, b) => Number(isGiven(tree, b)) - Number(isGiven(tree, a)))
-  if (given === undefined || missing === undefined) return
-  if (!isGiven(tree, given) || isGiven(tree, missing)) return
-  yield { path: ['http', 'tls', missing], found: 'nothing', expected: `a file, because there is a ${given}` }
+/** What is reported, counted and shown under a name must be the only one of that name. */
+function* nameProblems(tree: unknown): Generator<Problem> {
+  yield* repeated(tree, ['notifications', 'endpoints'], 'name')
+  const checks = [
+    { list: 'file', key: 'file' },
+    { list: 'http', key: 'uri' },
+    { list: 'tcp', key: 'addr' },
+  ]
+  for (const { list, key } of checks) yield* repeated(tree, ['health', list], key)
 }
 
-function isGiven(tree: unknown, key: string): boolean {
-  return Boolean(valueAt(tree, ['http', 'tls', key]))
+function* repeated(tree: unknown, path: readonly string[], key: string): Generator<Problem> {
+  const list = valueAt(tree, path)
+  const seen = new Set<unknown>()
+  for (const [index, one] of Array.isArray(list) ? list.entries() : []) {
+    const name = valueAt(one, [key])
+    if (typeof name === 'string' && name !== '' && seen.has(name))
+      yield {
+        path: [...path, index, key],
+        found: show(name),
+        expected: `another ${key} than those before it`,
+      }
+    seen.add(name)
+  }
 }

@@ -1,6 +1,10 @@
 // The configuration as the program sees it: complete, checked, every default applied, frozen to the bottom. Only
 // load.ts makes one, and only services.ts and cli/ read it: each part is handed its own section. Names are those of
 // distribution's configuration file, save that a duration ends in `Ms` and counts milliseconds.
+import type { AccessRuleConfig, AuthConfig, TokenServiceConfig } from './auth.ts'
+import type { HealthConfig } from './health.ts'
+import type { StorageMiddlewareConfig } from './middleware.ts'
+import type { NotificationsConfig } from './notifications.ts'
 import type { ProxyConfig } from './proxy-config.ts'
 
 export interface Config {
@@ -8,6 +12,14 @@ export interface Config {
   readonly log: LogConfig
   readonly storage: StorageConfig
   readonly http: HttpConfig
+  /** undefined: nobody is asked who they are. */
+  readonly auth: AuthConfig | undefined
+  /** What is let through, everything else being refused; undefined: everything that `auth` lets through. */
+  readonly access: readonly AccessRuleConfig[] | undefined
+  readonly tokenservice: TokenServiceConfig | undefined
+  readonly middleware: { readonly storage: readonly StorageMiddlewareConfig[] }
+  readonly notifications: NotificationsConfig
+  readonly health: HealthConfig
   /** The registries that this one mirrors; undefined: none. */
   readonly proxy: ProxyConfig | undefined
   readonly validation: ValidationConfig
@@ -26,7 +38,29 @@ export interface LogConfig {
   /** Static fields of every line of the application log. */
   readonly fields: Readonly<Record<string, string>>
   /** One line a request; on unless disabled. */
-  readonly accesslog: { readonly disabled: boolean }
+  readonly accesslog: {
+    readonly disabled: boolean
+    /** Apache's Combined Log Format, or an object a line; on stdout. */
+    readonly format: 'combined' | 'json'
+  }
+  /** Whether each line tells the source line that wrote it. */
+  readonly reportcaller: boolean
+  readonly hooks: readonly MailHookConfig[]
+}
+
+/** Lines that are mailed as well. */
+export interface MailHookConfig {
+  readonly levels: readonly ('panic' | 'fatal' | 'error' | 'warn' | 'info' | 'debug')[]
+  readonly smtp: {
+    /** `host:port`. */
+    readonly addr: string
+    readonly username: string
+    readonly password: string
+    /** Whether certificates are not checked. */
+    readonly insecure: boolean
+  }
+  readonly from: string
+  readonly to: readonly string[]
 }
 
 export interface StorageConfig {
@@ -47,6 +81,24 @@ export interface StorageConfig {
     readonly readonly: { readonly enabled: boolean }
     /** Removal of upload sessions that nobody finished. */
     readonly uploadpurging: UploadPurgingConfig
+    /** Removal of what nothing refers to, while the server runs; off. */
+    readonly garbagecollect: {
+      readonly enabled: boolean
+      /** 24h. */
+      readonly intervalMs: number
+      /** Whether manifests without a tag go, too. */
+      readonly untagged: boolean
+      /** What is younger stays; 1h. */
+      readonly graceMs: number
+    }
+    /** Reading again of what is stored; off. */
+    readonly scrub: {
+      readonly enabled: boolean
+      /** 168h. */
+      readonly intervalMs: number
+      /** Bytes per second, 20 MB. */
+      readonly rateBytes: number
+    }
   }
   /** How many tags are looked up at a time; undefined: the default of the tag store. */
   readonly tag: { readonly concurrencylimit: number | undefined }
@@ -85,15 +137,50 @@ export interface HttpConfig {
     readonly addr: string | undefined
     readonly prometheus: { readonly enabled: boolean; readonly path: string }
   }
+  readonly http2: { readonly disabled: boolean }
+  /** HTTP/2 without TLS, for clients that know. */
+  readonly h2c: { readonly enabled: boolean }
+  /**
+   * Networks (CIDR, or an address) whose word on who a client is and what it asked for is taken: Forwarded and
+   * X-Forwarded-*. undefined: on what was asked for everybody's, on who a client is nobody's.
+   */
+  readonly trustedproxies: readonly string[] | undefined
 }
 
-export interface TlsConfig {
-  /** Path of a PEM file: the certificate and its chain. */
-  readonly certificate: string
-  /** Path of a PEM file: the private key. */
-  readonly key: string
+export type TlsConfig = (
+  | {
+      readonly letsencrypt: undefined
+      /** Path of a PEM file: the certificate and its chain. */
+      readonly certificate: string
+      /** Path of a PEM file: the private key. */
+      readonly key: string
+    }
+  | { readonly letsencrypt: AcmeConfig }
+) & {
   /** tls1.2. */
   readonly minimumtls: 'tls1.2' | 'tls1.3'
+  /** Go's names; empty: the usual ones. */
+  readonly ciphersuites: readonly string[]
+  /** Paths of PEM files: who signs the certificates of clients. */
+  readonly clientcas: readonly string[]
+  /** undefined: clients are not asked for certificates, as there are no `clientcas`. */
+  readonly clientauth:
+    | 'request-client-cert'
+    | 'require-any-client-cert'
+    | 'verify-client-cert-if-given'
+    | 'require-and-verify-client-cert'
+    | undefined
+}
+
+/** Certificates on demand (RFC 8555). */
+export interface AcmeConfig {
+  /** Where account key and certificates are kept. */
+  readonly directory: string
+  readonly email: string
+  /** The only names that certificates are asked for. */
+  readonly hosts: readonly string[]
+  /** undefined: Let's Encrypt. */
+  readonly directoryurl: URL | undefined
 }
 
 export interface ValidationConfig {
@@ -112,6 +199,8 @@ export interface ValidationConfig {
 }
 
 export interface PolicyConfig {
+  /** Kinds of content (image, plugin) that may be pushed; empty: all. */
+  readonly classes: readonly string[]
   readonly tags: {
     /** Tags that cannot be moved or deleted once they are pushed, by patterns; `repository` undefined: everywhere. */
     readonly immutable: readonly {

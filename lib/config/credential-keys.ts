@@ -1,19 +1,21 @@
 // The keys by which an upstream's credentials are configured: in the file, in other files, or by whom to ask for them.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { CredentialConfig } from './proxy-config.ts'
-import { duration, httpUrl, optional, orNothing, secret, section, text } from './schema.ts'
+import { duration, httpUrl, optional, orNothing, ours, secret, section, text, traits } from './schema.ts'
 
 /** A map that says something by being there, be it empty, or `true`. */
 function present<S extends z.core.$ZodLooseShape>(shape: S) {
   const fill = (input: unknown) => (input === null || input === '' || input === 'true' ? {} : input)
-  return z.preprocess(fill, z.strictObject(shape).optional())
+  return z
+    .preprocess(fill, z.strictObject(shape).optional())
+    .register(traits, { ours: true, shorthand: 'true: with nothing but defaults' })
 }
 
 export const credentialKeys = {
   username: orNothing(text),
   password: orNothing(secret),
-  usernamefile: orNothing(text),
-  passwordfile: orNothing(text),
+  usernamefile: ours(orNothing(text)),
+  passwordfile: ours(orNothing(text)),
   exec: section({ command: orNothing(text), lifetime: optional(duration, undefined) }),
   ecr: present({
     region: orNothing(text),

@@ -8,10 +8,14 @@
 // 3. In an open map (storage, headers, …) a step is the key that is there, whatever its case, else a new one in lower
 //    case. In a list it is an index; the index after the last appends.
 // 4. The value is YAML; an empty one resets to the default.
+// 5. distribution goes by the names of its own structures, which differ from the file's here and there. Both are known
+//    (schema.ts: `aliases`).
+// 6. REGISTRY_…_FILE names the file that a secret lies in (secret-files.ts).
 import type { z } from 'zod'
 import { ConfigError } from './config-error.ts'
 import { below, isList, isScalar, keysOf, traitsOf } from './outline.ts'
 import { formatPath, show } from './problems.ts'
+import { readSecret, secretBehind, type ReadFile } from './secret-files.ts'
 import { parseYaml } from './yaml.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -27,7 +31,12 @@ export interface Overridden {
 const prefix = 'REGISTRY_'
 
 /** A copy of `tree` with the variables applied; `tree` itself stays as it is. */
-export function override(tree: unknown, environment: Environment, schema: z.ZodType): Overridden {
+export function override(
+  tree: unknown,
+  environment: Environment,
+  schema: z.ZodType,
+  readFile: ReadFile,
+): Overridden {
   const origins = new Map<string, string>()
   const problems: string[] = []
   const warnings: string[] = []
@@ -35,10 +44,14 @@ export function override(tree: unknown, environment: Environment, schema: z.ZodT
   for (const name of Object.keys(environment).sort()) {
     const text = environment[name]
     if (!name.startsWith(prefix) || name === 'REGISTRY_CONFIGURATION_PATH' || text === undefined) continue
-    const steps = name.slice(prefix.length).split('_')
+    const secret = secretBehind(name, prefix, schema)
+    if (secret !== undefined && text === '') continue
+    const steps = (secret ?? name).slice(prefix.length).split('_')
     try {
       const path: PropertyKey[] = []
-      const { value } = parseYaml(text)
+      if (secret !== undefined && (environment[secret] ?? '') !== '')
+        throw new ConfigError([`found ${secret} as well, expected one of both`])
+      const value = secret === undefined ? parseYaml(text).value : readSecret(text, readFile)
       overridden = assign({ value: overridden, schema, isOpen: false }, steps, value, path)
       origins.set(formatPath(path), name)
     } catch (err) {
@@ -82,8 +95,11 @@ function assign(place: Place, steps: readonly string[], value: unknown, path: Pr
     return list.toSpliced(index, 1, down(index, list[index]))
   }
   if (place.schema !== undefined && isScalar(place.schema) && !isOpen) throw new UnrecognizedError()
+  // Only where no key goes by that name: an alias is a way in for variables alone.
+  const alias = place.schema && aliasOf(step, place.schema)
+  if (alias === '') return assign(place, rest, value, path)
   const map = mapOf(place.value)
-  const key = keyOf(step, map, place.schema, isOpen)
+  const key = alias ?? keyOf(step, map, place.schema, isOpen)
   return { ...map, [key]: down(key, Object.hasOwn(map, key) ? map[key] : undefined) }
 }
 
@@ -101,6 +117,10 @@ function indexOf(step: string, list: readonly unknown[]): number {
   const index = Number(step)
   if (/^\d+$/.test(step) && index <= list.length) return index
   throw new ConfigError([`found index ${show(step)}, expected a number from 0 to ${list.length}`])
+}
+
+function aliasOf(step: string, schema: z.core.$ZodType): string | undefined {
+  return traitsOf(schema).aliases?.[step.toLowerCase()]
 }
 
 function keyOf(step: string, map: object, schema: Place['schema'], isOpen: boolean): string {

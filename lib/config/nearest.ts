@@ -1,10 +1,14 @@
 // Which word somebody meant.
 
-/** The word that takes the fewest typing mistakes to become `written`; undefined where none is anywhere near. */
-export function nearest(written: string, words: readonly string[]): string | undefined {
+/** The word that takes the fewest typing mistakes to become `written`; undefined where each takes more than `most`. */
+export function nearest(
+  written: string,
+  words: readonly string[],
+  most = Math.max(2, written.length / 2),
+): string | undefined {
   const distances = words.map(word => ({ word, mistakes: mistakesBetween(written.toLowerCase(), word) }))
   const [best] = distances.sort((a, b) => a.mistakes - b.mistakes)
-  return best !== undefined && best.mistakes <= Math.max(2, written.length / 2) ? best.word : undefined
+  return best !== undefined && best.mistakes <= most ? best.word : undefined
 }
 
 /** Letters to add, drop, replace or swap with their neighbour: the optimal string alignment distance, row by row. */

@@ -1,23 +1,24 @@
 // What a zod schema says about structure: which keys a section has, and what is below one. It lets the schema be the
 // only description of the configuration, for environment variables and for hints in messages as well.
-import { z } from 'zod'
-import { traits, type Traits } from './schema.ts'
+import * as z from 'zod'
+import { outlines, traits, type Traits } from './schema.ts'
 
 type Schema = z.core.$ZodType
 
-/** The traits of a schema, seen through whatever makes it optional. */
+/** The traits of a schema and of what it makes optional or converts; the outer ones count. */
 export function traitsOf(schema: Schema): Traits {
-  for (let at: Schema | undefined = schema; at !== undefined; at = inner(at)) {
-    const found = traits.get(at)
-    if (found !== undefined) return found
-  }
-  return {}
+  const wrapped = inner(schema)
+  return { ...(wrapped === undefined ? {} : traitsOf(wrapped)), ...traits.get(schema) }
 }
 
 /** The known keys of a section; undefined where the schema is not one. */
 export function keysOf(schema: Schema): readonly string[] | undefined {
   const core = coreOf(schema)
   return core instanceof z.ZodObject ? Object.keys(core.shape) : undefined
+}
+
+export function isMap(schema: Schema): boolean {
+  return coreOf(schema) instanceof z.ZodRecord
 }
 
 export function isList(schema: Schema): boolean {
@@ -52,6 +53,8 @@ function coreOf(schema: Schema): Schema {
 
 /** One layer off: what is optional, has a default, or is converted before or after it is checked. */
 function inner(schema: Schema): Schema | undefined {
+  const outline = outlines.get(schema)
+  if (outline !== undefined) return outline
   if (schema instanceof z.ZodPipe)
     return schema.def.in instanceof z.ZodTransform ? schema.def.out : schema.def.in
   if (

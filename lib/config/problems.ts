@@ -65,10 +65,12 @@ export function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
 function shorthandAt(tree: unknown, path: readonly PropertyKey[]): string | undefined {
   const above = path.map((_, length) => valueAt(tree, path.slice(0, length)))
   const deepest = above.findLast(value => value !== undefined)
-  return typeof deepest === 'string' ? deepest : undefined
+  // `auth: token` has the scheme, and nothing of what is below it.
+  return typeof deepest === 'string' && !path.includes(deepest) ? deepest : undefined
 }
 
-function unknownKey(path: readonly PropertyKey[], key: string, schema: z.ZodType): Problem {
+/** An unknown key, and what was probably meant. */
+export function unknownKey(path: readonly PropertyKey[], key: string, schema: z.core.$ZodType): Problem {
   const section = at(schema, path)
   const known = (section && keysOf(section)) ?? []
   const meant = nearest(key, known)
@@ -96,8 +98,10 @@ function expectation(issue: z.core.$ZodIssue): string {
 }
 
 function isSecret(schema: z.ZodType, path: readonly PropertyKey[]): boolean {
-  const there = at(schema, path)
-  return there !== undefined && traitsOf(there).secret === true
+  return path.some((_, index) => {
+    const there = at(schema, path.slice(0, index + 1))
+    return there !== undefined && traitsOf(there).secret === true
+  })
 }
 
 function originOf(path: readonly PropertyKey[], origins: ReadonlyMap<string, string>): string | undefined {

@@ -1,6 +1,6 @@
 // The schema of `proxy`. distribution's single upstream (`remoteurl`, `username`, `password`, `exec`, `ttl`) and our list
 // of them come out as one list. Keys below `proxy` may be written in any case (load.ts).
-import { z } from 'zod'
+import * as z from 'zod'
 import { credentialKeys, credentialOf, credentialsOnly } from './credential-keys.ts'
 import { dockerHubHosts } from '../oci/docker-hub.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -18,6 +18,7 @@ import {
   listOf,
   optional,
   orNothing,
+  ours,
   piece,
   positiveDuration,
   repositoryPattern,
@@ -25,6 +26,7 @@ import {
   size,
   tagPattern,
   text,
+  traits,
 } from './schema.ts'
 import { parseDuration } from './units.ts'
 
@@ -92,14 +94,16 @@ const freshnessKeys = {
   negativettl: optional(duration, undefined),
   patience: optional(duration, undefined),
   minage: orNothing(
-    z.preprocess(
-      input => (typeof input === 'string' ? { age: input } : input),
-      z.strictObject({
-        age: positiveDuration,
-        audit: optional(flag, false),
-        except: listOf(tagPattern),
-      }),
-    ),
+    z
+      .preprocess(
+        input => (typeof input === 'string' ? { age: input } : input),
+        z.strictObject({
+          age: positiveDuration,
+          audit: optional(flag, false),
+          except: listOf(tagPattern),
+        }),
+      )
+      .register(traits, { shorthand: 'the age' }),
   ),
 }
 
@@ -249,12 +253,12 @@ export const proxySection = section({
   // Of an entry since it was last asked for; distribution counts from when it was fetched.
   ttl: optional(duration, undefined),
   // A fill has no deadline.
-  cachewritetimeout: checkedButInert(duration),
-  offline: optional(flag, false),
-  open: optional(flag, false),
-  reserved: listOf(repositoryPattern),
-  upstreams: listOf(upstreamSection),
-  cache: cacheSection,
+  cachewritetimeout: checkedButInert(duration, 'a transfer lasts as long as bytes arrive'),
+  offline: ours(optional(flag, false)),
+  open: ours(optional(flag, false)),
+  reserved: ours(listOf(repositoryPattern)),
+  upstreams: ours(listOf(upstreamSection)),
+  cache: ours(cacheSection),
 })
   .transform((input): ProxyConfig | undefined => {
     const { remoteurl, ttl, offline, open, reserved, upstreams, cache } = input

@@ -2,7 +2,7 @@
 // written (yaml.ts), so that a piece decides what it is: `yes` is a boolean where one is wanted and a string elsewhere,
 // and a password of digits keeps its leading zeros. A piece that fails says what it expected; problems.ts adds the rest.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseDuration, parseSize } from './units.ts'
 
 /** What a part of the program brings along to be configured: load.ts checks the file against it. */
@@ -12,24 +12,57 @@ export interface Section<T> {
 
 /** What the loader has to know about a piece beyond its schema. */
 export interface Traits {
-  /** Known to distribution, without effect here: a warning. */
-  readonly inert?: true
+  /** Known to distribution, without effect here: a warning that gives this reason. */
+  readonly inert?: string
   /** The value is never shown. */
   readonly secret?: true
   /** Keys that the schema does not list may be set from the environment, too (a map in distribution). */
   readonly open?: true
+  /** distribution does not have it: a misspelt key in it, or of it, is an error (unknown-keys.ts). */
+  readonly ours?: true
+  /** A misspelt key directly in it is an error, too. */
+  readonly strict?: true
+  /** What environment variables call its keys as well, in lower case; '' is the section itself. */
+  readonly aliases?: Readonly<Record<string, string>>
+  /** What a text, instead of the map, says. */
+  readonly shorthand?: string
+  /** Completes "expected …". */
+  readonly expected?: string
+  /** What kind of scalar; a text where there is none. */
+  readonly kind?: Kind
 }
+
+export type Kind =
+  | { readonly is: 'flag' | 'duration' | 'size' | 'url' | 'nothing' }
+  | { readonly is: 'integer'; readonly least: number | undefined }
+  | { readonly is: 'choice'; readonly words: readonly string[] }
 
 export const traits = z.registry<Traits>()
 
+/** What outline.ts looks at instead of a schema: of values that can only be parsed once more is known. */
+export const outlines = new WeakMap<z.core.$ZodType, z.core.$ZodType>()
+
 /** A value of our own: `parse` returns undefined for what is not one, and `expected` completes "expected …". */
-export function piece<T>(expected: string, parse: (input: unknown) => T | undefined): z.ZodType<T> {
-  return z.unknown().transform((input, context) => {
-    const value = parse(input)
-    if (value !== undefined) return value
-    context.issues.push({ code: 'custom', message: expected, input })
-    return z.NEVER
-  })
+export function piece<T>(
+  expected: string,
+  parse: (input: unknown) => T | undefined,
+  more: Traits = {},
+): z.ZodType<T> {
+  return z
+    .unknown()
+    .transform((input, context) => {
+      const value = parse(input)
+      if (value !== undefined) return value
+      context.issues.push({ code: 'custom', message: expected, input })
+      return z.NEVER
+    })
+    .register(traits, { expected, ...more })
+}
+
+/** Marks what distribution does not have, and whose being ignored would do harm. For a schema of its own, not a shared one. */
+export function ours<S extends z.ZodType>(schema: S): S {
+  traits.add(schema, { ...traits.get(schema), ours: true })
+  return schema
 }
 
 /** A map with known keys. Left out or empty (`http:`) it is as if each of its keys were left out. */
@@ -62,63 +95,95 @@ const scalar = (input: unknown): string | undefined =>
 export const text = piece('a string', scalar)
 
 /** A string that no message ever shows. */
-export const secret = piece('a string', scalar).register(traits, { secret: true })
+export const secret = piece('a string', scalar, { secret: true })
 
 /** `true` or `false`, and the other words that YAML 1.1 has for them. */
-export const flag = piece('true or false', input => {
-  const word = scalar(input)?.toLowerCase() ?? ''
-  if (['true', 'yes', 'on', 'y'].includes(word)) return true
-  if (['false', 'no', 'off', 'n'].includes(word)) return false
-  return undefined
-})
+export const flag = piece(
+  'true or false',
+  input => {
+    const word = scalar(input)?.toLowerCase() ?? ''
+    if (['true', 'yes', 'on', 'y'].includes(word)) return true
+    if (['false', 'no', 'off', 'n'].includes(word)) return false
+    return undefined
+  },
+  { kind: { is: 'flag' } },
+)
 
 /** A whole number, at least `least` where that is given. */
 export function integer(least = Number.MIN_SAFE_INTEGER): z.ZodType<number> {
-  const expected =
-    least === Number.MIN_SAFE_INTEGER ? 'a whole number' : `a whole number of at least ${least}`
-  return piece(expected, input => {
-    const written = scalar(input) ?? ''
-    const value = Number(written)
-    return /^[+-]?\d+$/.test(written) && Number.isSafeInteger(value) && value >= least ? value : undefined
-  })
+  const isBounded = least !== Number.MIN_SAFE_INTEGER
+  return piece(
+    isBounded ? `a whole number of at least ${least}` : 'a whole number',
+    input => {
+      const written = scalar(input) ?? ''
+      const value = Number(written)
+      return /^[+-]?\d+$/.test(written) && Number.isSafeInteger(value) && value >= least ? value : undefined
+    },
+    { kind: { is: 'integer', least: isBounded ? least : undefined } },
+  )
 }
 
 /** Milliseconds; may be negative, which mostly means the same as zero. */
-export const duration = piece('a duration such as 168h or 1h30m', input => parseDuration(scalar(input) ?? ''))
+export const duration = piece(
+  'a duration such as 168h or 1h30m',
+  input => parseDuration(scalar(input) ?? ''),
+  { kind: { is: 'duration' } },
+)
 
 /** Milliseconds, more than zero. */
-export const positiveDuration = piece('a duration longer than zero, such as 24h', input => {
-  const milliseconds = parseDuration(scalar(input) ?? '')
-  return milliseconds !== undefined && milliseconds > 0 ? milliseconds : undefined
-})
+export const positiveDuration = piece(
+  'a duration longer than zero, such as 24h',
+  input => {
+    const milliseconds = parseDuration(scalar(input) ?? '')
+    return milliseconds !== undefined && milliseconds > 0 ? milliseconds : undefined
+  },
+  { kind: { is: 'duration' } },
+)
 
 /** Bytes. */
-export const size = piece('a size such as 10GB or 512MiB', input => parseSize(scalar(input) ?? ''))
+export const size = piece('a size such as 10GB or 512MiB', input => parseSize(scalar(input) ?? ''), {
+  kind: { is: 'size' },
+})
 
 /** One of some words, whatever their case. */
 export function choice<const W extends string>(...words: readonly W[]): z.ZodType<W> {
   const named = words.filter(word => word !== '')
-  return piece(named.length === 1 ? `"${named[0]}"` : `one of ${named.join(', ')}`, input => {
-    const written = scalar(input)?.toLowerCase()
-    return words.find(word => word === written)
-  })
+  return piece(
+    named.length === 1 ? `"${named[0]}"` : `one of ${named.join(', ')}`,
+    input => {
+      const written = scalar(input)?.toLowerCase()
+      return words.find(word => word === written)
+    },
+    { kind: { is: 'choice', words } },
+  )
 }
 
 /** An absolute http or https URL. */
-export const httpUrl = piece('a URL that begins with http:// or https://', input => {
-  const written = scalar(input) ?? ''
-  return /^https?:\/\//i.test(written) && URL.canParse(written) ? new URL(written) : undefined
-})
+export const httpUrl = piece(
+  'a URL that begins with http:// or https://',
+  input => {
+    const written = scalar(input) ?? ''
+    return /^https?:\/\//i.test(written) && URL.canParse(written) ? new URL(written) : undefined
+  },
+  { kind: { is: 'url' } },
+)
 
 /** HTTP headers: name → values. */
-export const headers: z.ZodType<Record<string, string[]>> = z.record(
-  piece('the name of an HTTP header', input => acceptedBy(validateHeaderName, scalar(input))),
-  listOf(
-    piece('the value of an HTTP header', input =>
-      acceptedBy(value => validateHeaderValue('X', value), scalar(input)),
+export const headers = headerMap()
+
+/** The same for requests of our own, whose values are often credentials: no message ever shows them. */
+export const secretHeaders = headerMap().register(traits, { secret: true })
+
+function headerMap(): z.ZodType<Record<string, string[]>> {
+  return z.record(
+    piece('the name of an HTTP header', input => acceptedBy(validateHeaderName, scalar(input))),
+    listOf(
+      piece('the value of an HTTP header', input =>
+        acceptedBy(value => validateHeaderValue('X', value), scalar(input)),
+      ),
     ),
-  ),
-)
+  )
+}
 
 /**
  * A regular expression, to be compiled with the `u` flag: it refuses what Go's syntax has and JavaScript would take for
@@ -145,18 +210,15 @@ function namePattern(example: string, plain: RegExp): z.ZodType<string> {
   })
 }
 
-/** Something that distribution has and this program does not act on. */
-export const inert: z.ZodType = z.unknown().optional().register(traits, { inert: true, open: true })
-
-/** The same for a key whose value is checked all the same. */
-export function checkedButInert(value: z.ZodType): z.ZodType {
-  return value.nullish().register(traits, { inert: true })
+/** Something that distribution has and this program does not act on; it is checked all the same. */
+export function checkedButInert(value: z.ZodType, reason: string): z.ZodType {
+  return value.nullish().register(traits, { inert: reason })
 }
 
 /** Something whose being ignored would do harm: refused, unless `harmless` says otherwise. */
 export function refused(expected: string, harmless: (input: unknown) => boolean = isEmpty): z.ZodType {
   const harmlessOnly = piece(expected, input => (harmless(input) ? null : undefined))
-  return harmlessOnly.optional().register(traits, { open: true })
+  return harmlessOnly.optional().register(traits, { open: true, kind: { is: 'nothing' } })
 }
 
 /** Whether nothing is said: no value, no text, or a list or map of nothing else. */

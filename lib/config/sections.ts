@@ -1,26 +1,32 @@
 // The schema of the whole file: every key of distribution's configuration, in its order. A key is supported, inert (a
 // warning: it has no effect here) or refused (ignoring it would let somebody in). What two keys must agree on is in
 // agreement.ts; the drivers' own parameters come with the drivers.
-import { z } from 'zod'
+import * as z from 'zod'
+import { accessSection, authSection, tokenServiceSection } from './auth.ts'
+import { healthSection } from './health.ts'
+import { middlewareSection } from './middleware.ts'
+import { networks } from './networks.ts'
+import { notificationsSection } from './notifications.ts'
 import { proxySection } from './proxy-section.ts'
+import { redisSection } from './redis.ts'
 import {
   choice,
   duration,
   flag,
   headers,
   httpUrl,
-  inert,
   integer,
-  isEmpty,
   listOf,
   optional,
   orNothing,
+  ours,
   pattern,
   positiveDuration,
   refused,
   repositoryPattern,
   secret,
   section,
+  size,
   tagPattern,
   text,
   traits,
@@ -31,10 +37,15 @@ export type Drivers = Readonly<Record<string, Section<unknown>>>
 
 const minute = 60_000
 const hour = 60 * minute
+const clientAuth = [
+  'request-client-cert',
+  'require-any-client-cert',
+  'verify-client-cert-if-given',
+  'require-and-verify-client-cert',
+] as const
 const levels = ['error', 'warn', 'info', 'debug'] as const
-const notOpen = 'is not supported yet, and without it everybody would be let in'
 /** Storage drivers of distribution that are not, or not yet, among ours. */
-export const driversElsewhere = ['s3', 's3aws', 'gcs', 'azure']
+export const driversElsewhere = ['gcs', 'azure']
 
 /** The configuration, given the sections of the drivers that there are. */
 export function configSchema(drivers: Drivers) {
@@ -43,12 +54,14 @@ export function configSchema(drivers: Drivers) {
     loglevel: optional(choice(...levels), undefined),
     log: logSection,
     storage: storageSection(drivers),
-    auth: refused(`none: authentication ${notOpen}`, isNoAuth),
-    middleware: inert,
+    auth: authSection,
+    access: accessSection,
+    tokenservice: tokenServiceSection,
+    middleware: middlewareSection,
     http: httpSection,
-    notifications: inert,
-    redis: inert,
-    health: inert,
+    notifications: notificationsSection,
+    redis: redisSection,
+    health: healthSection,
     catalog: section({ maxentries: optional(integer(), 0) }).transform(({ maxentries }) => ({
       maxentries: maxentries > 0 ? maxentries : 1000,
     })),
@@ -63,18 +76,40 @@ export function configSchema(drivers: Drivers) {
 
 export type ParsedConfig = z.output<ReturnType<typeof configSchema>>
 
+const mailHook = z
+  .strictObject({
+    disabled: optional(flag, false),
+    type: choice('mail'),
+    levels: listOf(choice('panic', 'fatal', ...levels)),
+    options: section({
+      smtp: section({
+        addr: optional(text, ''),
+        username: optional(text, ''),
+        password: optional(secret, ''),
+        insecure: optional(flag, false),
+      }),
+      from: optional(text, ''),
+      to: listOf(text),
+    }),
+  })
+  .transform(({ disabled, levels: of, options }) => (disabled ? undefined : { levels: of, ...options }))
+  .register(traits, { aliases: { mailoptions: 'options' } })
+
 const logSection = section({
   level: optional(choice(...levels), undefined),
   formatter: optional(choice('text', 'json', 'logstash'), 'text'),
   fields: optional(z.record(z.string(), text), {}),
-  accesslog: section({ disabled: optional(flag, false) }),
-  reportcaller: inert,
-  hooks: inert,
-})
+  accesslog: section({
+    disabled: optional(flag, false),
+    format: optional(choice('combined', 'json'), 'combined'),
+  }),
+  reportcaller: optional(flag, false),
+  hooks: listOf(mailHook),
+}).transform(({ hooks, ...rest }) => ({ ...rest, hooks: hooks.filter(hook => hook !== undefined) }))
 
 function storageSection(drivers: Drivers) {
   const names = Object.keys(drivers)
-  const own = Object.fromEntries(names.map(name => [name, drivers[name]?.schema.optional() ?? inert]))
+  const own = Object.fromEntries(names.map(name => [name, drivers[name]?.schema.optional()]))
   const unsupported = refused(`one of ${names.join(', ')}: this storage driver is not supported`, isAbsent)
   const keys = z.strictObject({
     ...Object.fromEntries(driversElsewhere.map(name => [name, unsupported])),
@@ -85,12 +120,16 @@ function storageSection(drivers: Drivers) {
     maintenance: section({
       readonly: section({ enabled: optional(flag, false) }),
       uploadpurging: uploadPurgingSection,
+      garbagecollect: ours(garbageCollectSection),
+      scrub: ours(scrubSection),
     }),
     tag: section({ concurrencylimit: optional(integer(0), 0) }).transform(({ concurrencylimit }) => ({
       concurrencylimit: concurrencylimit > 0 ? concurrencylimit : undefined,
     })),
   })
-  return z.preprocess(input => withDriverMaps(input, names), keys).register(traits, { open: true })
+  return z
+    .preprocess(input => withDriverMaps(input, names), keys)
+    .register(traits, { open: true, strict: true, shorthand: 'a driver without parameters' })
 }
 
 /** The old name of `blobdescriptor` is `layerinfo`. A cache in Redis is none here; load.ts warns of it. */
@@ -110,18 +149,53 @@ const uploadPurgingSection = section({
   dryrun: optional(flag, false),
 }).transform(({ enabled, age, interval, dryrun }) => ({ enabled, ageMs: age, intervalMs: interval, dryrun }))
 
+/** Ours, like scrub; distribution has neither. */
+const garbageCollectSection = section({
+  enabled: optional(flag, false),
+  interval: optional(positiveDuration, 24 * hour),
+  untagged: optional(flag, false),
+  grace: optional(positiveDuration, hour),
+}).transform(({ interval, grace, ...rest }) => ({ ...rest, intervalMs: interval, graceMs: grace }))
+
+const scrubSection = section({
+  enabled: optional(flag, false),
+  interval: optional(positiveDuration, 168 * hour),
+  rate: optional(
+    size.refine(bytes => bytes > 0, 'a size such as 20MB'),
+    20_000_000,
+  ),
+}).transform(({ enabled, interval, rate }) => ({ enabled, intervalMs: interval, rateBytes: rate }))
+
 /** TLS is on with a certificate; agreement.ts sees to it that the key is there, too. */
 const tlsSection = section({
   certificate: optional(text, ''),
   key: optional(text, ''),
   minimumtls: optional(choice('', 'tls1.2', 'tls1.3'), ''),
-  ciphersuites: inert,
-  clientcas: refused(`nothing: asking clients for certificates ${notOpen}`),
-  clientauth: refused(`nothing: asking clients for certificates ${notOpen}`),
-  letsencrypt: refused("nothing: obtaining certificates from Let's Encrypt is not supported yet"),
-}).transform(({ certificate, key, minimumtls }) =>
-  certificate === '' ? undefined : { certificate, key, minimumtls: minimumtls || 'tls1.2' },
-)
+  ciphersuites: listOf(text),
+  clientcas: listOf(text),
+  clientauth: optional(choice('', ...clientAuth), ''),
+  letsencrypt: section({
+    cachefile: optional(text, ''),
+    email: optional(text, ''),
+    hosts: listOf(text),
+    directoryurl: orNothing(httpUrl),
+  }),
+}).transform(({ certificate, key, minimumtls, ciphersuites, clientcas, clientauth, letsencrypt }) => {
+  const { cachefile, ...acme } = letsencrypt
+  if (certificate === '' && cachefile === '') return undefined
+  const source =
+    certificate === ''
+      ? { letsencrypt: { directory: cachefile, ...acme } }
+      : { letsencrypt: undefined, certificate, key }
+  return {
+    ...source,
+    minimumtls: minimumtls || ('tls1.2' as const),
+    ciphersuites,
+    clientcas,
+    clientauth:
+      clientcas.length === 0 ? undefined : clientauth || ('require-and-verify-client-cert' as const),
+  }
+})
 
 const httpSection = section({
   addr: optional(text, ''),
@@ -129,6 +203,8 @@ const httpSection = section({
   host: orNothing(httpUrl),
   prefix: optional(text, ''),
   secret: orNothing(secret),
+  // load.ts has put what the file says in the place of `secret`.
+  secretfile: ours(orNothing(text)),
   relativeurls: optional(flag, false),
   draintimeout: optional(duration, 0),
   headers: optional(headers, {}),
@@ -139,9 +215,10 @@ const httpSection = section({
       ({ enabled, path }) => ({ enabled, path: path === '' ? '/metrics' : path.replace(/^\/*/, '/') }),
     ),
   }),
-  http2: inert,
-  h2c: inert,
-}).transform(({ net, prefix, draintimeout, http2: _http2, h2c: _h2c, ...rest }) => ({
+  http2: section({ disabled: optional(flag, false) }),
+  h2c: section({ enabled: optional(flag, false) }),
+  trustedproxies: ours(optional(networks, undefined)),
+}).transform(({ net, prefix, draintimeout, secretfile: _, ...rest }) => ({
   ...rest,
   net: net === '' ? ('tcp' as const) : net,
   prefix: prefix.replace(/^\/*(.*?)\/*$/, (_, path: string) => (path === '' ? '' : `/${path}/`)),
@@ -161,21 +238,25 @@ const validationSection = section({
   }),
 }).transform(({ enabled, disabled, manifests }) => ({ disabled: disabled && !enabled, manifests }))
 
-/** `tags` is ours; distribution has none. A rule that is only a pattern counts in every repository. */
+/** `tags` is ours; distribution has none: a misspelt key would leave tags unprotected. A rule that is only a pattern counts in every repository. */
 const policySection = section({
-  repository: inert,
-  tags: section({
-    immutable: listOf(
-      z.preprocess(
-        input => (typeof input === 'string' ? { tags: input } : input),
-        z.strictObject({
-          repository: optional(repositoryPattern, undefined),
-          tags: listOf(tagPattern).refine(tags => tags.length > 0, 'a pattern such as v*'),
-        }),
+  repository: section({ classes: listOf(choice('image', 'plugin')) }),
+  tags: ours(
+    section({
+      immutable: listOf(
+        z
+          .preprocess(
+            input => (typeof input === 'string' ? { tags: input } : input),
+            z.strictObject({
+              repository: optional(repositoryPattern, undefined),
+              tags: listOf(tagPattern).refine(tags => tags.length > 0, 'a pattern such as v*'),
+            }),
+          )
+          .register(traits, { shorthand: 'tags, in every repository' }),
       ),
-    ),
-  }),
-}).transform(({ tags }) => ({ tags }))
+    }),
+  ),
+}).transform(({ repository, tags }) => ({ classes: repository.classes, tags }))
 
 /** `storage: inmemory` is short for `storage: { inmemory: {} }`, and so is `storage: { inmemory: }`. */
 function withDriverMaps(input: unknown, names: readonly string[]): unknown {
@@ -189,9 +270,4 @@ function withDriverMaps(input: unknown, names: readonly string[]): unknown {
 
 function isAbsent(input: unknown): boolean {
   return input === undefined
-}
-
-function isNoAuth(input: unknown): boolean {
-  if (typeof input !== 'object' || input === null) return isEmpty(input) || input === 'none'
-  return Object.keys(input).every(scheme => scheme === 'none')
 }

@@ -28,7 +28,7 @@ export interface EvictionLimits {
 }
 
 export type EvictionEvent =
-  | { readonly kind: 'evicted'; readonly content: MirroredEntry['kind']; readonly bytes: number }
+  | { readonly kind: 'evicted'; readonly entry: MirroredEntry; readonly bytes: number }
   /** `bytes` of mirrored content there are now. */
   | { readonly kind: 'used'; readonly bytes: number }
 
@@ -226,7 +226,7 @@ export class Evictor {
       this.#evictedBytes += bytes
       this.#evictedCount++
       logger.debug({ digest, bytes }, `evicted mirrored ${kind}`)
-      observe?.({ kind: 'evicted', content: kind, bytes })
+      observe?.({ kind: 'evicted', entry, bytes })
     } catch (err) {
       logger.warn({ err, digest }, `cannot evict mirrored ${kind}`)
     }

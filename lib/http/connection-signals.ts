@@ -1,5 +1,6 @@
 // One AbortSignal for each connection, aborted when it closes, for all the requests on it: making a signal for every
 // request would cost as much as finding a manifest. A request that has been answered holds nothing that still listens.
+// Many requests of HTTP/2 share a connection, but the socket that each of them shows is its own and closes with it.
 import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 

@@ -3,6 +3,8 @@
 import type { ServerResponse } from 'node:http'
 import type Koa from 'koa'
 import type { Credentials, Grant } from '../auth/access-controller.ts'
+import { verifiedName } from './client-certificate.ts'
+import type { RegistryError } from '../oci/errors.ts'
 import type { Match } from './router.ts'
 
 export type Context = Koa.ParameterizedContext<RequestState>
@@ -12,7 +14,11 @@ export class RequestState {
   readonly id: string
   readonly startedAtMs: number
   readonly match: Match
+  /** Without a port; '' where it has none. See client-address.ts. */
+  readonly clientAddress: string
   grant: Grant | undefined
+  /** What was answered instead of what was asked for. */
+  failure: RegistryError | undefined
   readonly #res: ServerResponse
   readonly #connection: AbortSignal
   readonly #reports: (() => void)[] = []
@@ -23,6 +29,7 @@ export class RequestState {
       readonly id: string
       readonly startedAtMs: number
       readonly match: Match
+      readonly clientAddress: string
       readonly connection: AbortSignal
     },
   ) {
@@ -31,6 +38,7 @@ export class RequestState {
     this.id = request.id
     this.startedAtMs = request.startedAtMs
     this.match = request.match
+    this.clientAddress = request.clientAddress
     // One listener for all that want to know: Node warns of a leak at the eleventh, and streaming adds seven.
     res.once('close', () => this.#closed())
   }
@@ -56,8 +64,18 @@ export class RequestState {
 }
 
 export function credentialsOf(ctx: Context): Credentials {
-  const { authorization, host } = ctx.req.headers
-  return { authorization, host }
+  const { authorization, host, 'x-forwarded-proto': proto } = ctx.req.headers
+  const [forwardedProto] = typeof proto === 'string' ? proto.toLowerCase().split(/[ ,]/, 1) : []
+  const { socket } = ctx.req
+  return {
+    authorization,
+    host,
+    forwardedProto,
+    address: ctx.state.clientAddress,
+    get certificate() {
+      return verifiedName(socket)
+    },
+  }
 }
 
 /** The first value of a query parameter; undefined if it is not there or empty. */
@@ -74,8 +92,8 @@ export function answerEmpty(ctx: Context, status: number): void {
   if (status !== 204 && status !== 304) ctx.set('Content-Length', '0')
 }
 
-/** Answers with JSON under the bare media type, which is how registry clients expect it. */
+/** Answers with a line of JSON under the bare media type, which is how registry clients expect it. */
 export function answerJson(ctx: Context, value: unknown): void {
   ctx.set('Content-Type', 'application/json')
-  ctx.body = JSON.stringify(value)
+  ctx.body = `${JSON.stringify(value)}\n`
 }

@@ -53,10 +53,13 @@ export const repositoryPrefix = '/v2/*name'
 
 /** The access that reading, writing and deleting in a repository need. Source: distribution "Token Scope". */
 export const access = {
-  pull: (_ctx: Context, { name }: Params) => [{ type: 'repository', name, action: 'pull' }],
-  push: (_ctx: Context, { name }: Params) => [
-    { type: 'repository', name, action: 'pull' },
-    { type: 'repository', name, action: 'push' },
-  ],
-  remove: (_ctx: Context, { name }: Params) => [{ type: 'repository', name, action: 'delete' }],
+  pull: (_ctx: Context, params: Params) => [accessTo(params, 'pull')],
+  push: (_ctx: Context, params: Params) => [accessTo(params, 'pull'), accessTo(params, 'push')],
+  remove: (_ctx: Context, params: Params) => [accessTo(params, 'delete')],
 } as const satisfies Record<string, (ctx: Context, params: Params) => readonly Access[]>
+
+/** Names are the repository's own. Docker pulls without `library/`, and asks for tokens by the name it knows. */
+function accessTo({ name, asked }: Params, action: Access['action']): Access {
+  const alias = action === 'pull' && name === `library/${asked}` ? { alias: asked } : {}
+  return { type: 'repository', name, action, ...alias }
+}

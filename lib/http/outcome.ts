@@ -17,9 +17,7 @@ export const statusClientGone = 499
 /** Calls back once, when the response has been handed to the system or its connection is gone. */
 export function whenClosed(ctx: Context, clock: Clock, report: (outcome: Outcome) => void): void {
   const { req, res } = ctx
-  const { socket } = req
-  const sentBefore = socket.bytesWritten
-  const receivedBefore = socket.bytesRead
+  const count = countBytes(ctx)
   ctx.state.whenClosed(() => {
     const left = !res.writableFinished && res.errored === null
     const declaredSent = res.writableFinished ? bodyLength(ctx) : undefined
@@ -27,10 +25,26 @@ export function whenClosed(ctx: Context, clock: Clock, report: (outcome: Outcome
     report({
       status: left ? statusClientGone : res.statusCode,
       durationMs: clock.now() - ctx.state.startedAtMs,
-      receivedBytes: declaredReceived ?? socket.bytesRead - receivedBefore,
-      sentBytes: declaredSent ?? socket.bytesWritten - sentBefore,
+      receivedBytes: declaredReceived ?? count().received,
+      sentBytes: declaredSent ?? count().sent,
     })
   })
+}
+
+interface Counting {
+  readonly receivedBytes: number
+  readonly sentBytes: number
+}
+
+/** What has crossed since: streams of HTTP/2 count their own bytes, as they share a connection. */
+function countBytes({ req, res }: Context): () => { readonly received: number; readonly sent: number } {
+  const [request, response] = [req as Partial<Counting>, res as Partial<Counting>]
+  if (request.receivedBytes !== undefined) {
+    return () => ({ received: request.receivedBytes ?? 0, sent: response.sentBytes ?? 0 })
+  }
+  const { socket } = req
+  const { bytesRead, bytesWritten } = socket
+  return () => ({ received: socket.bytesRead - bytesRead, sent: socket.bytesWritten - bytesWritten })
 }
 
 function bodyLength(ctx: Context): number | undefined {

@@ -27,6 +27,8 @@ export type Match =
       readonly name: string
       /** The registry that the client says it means, if that had a say in what is served. */
       readonly namespace?: string | undefined
+      /** For the log; undefined: it is no endpoint of a repository. */
+      readonly params?: Params | undefined
       access(ctx: Context): Wanted
       handle(ctx: Context): Promise<void>
     }
@@ -179,6 +181,7 @@ function bindRepositoryEndpoint(
     kind: 'endpoint',
     name: endpoint.name,
     namespace,
+    params,
     access: ctx => endpoint.access(ctx, params),
     handle: ctx => endpoint.handle(ctx, params),
   }

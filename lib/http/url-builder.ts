@@ -2,10 +2,11 @@
 // classic "push hangs". Precedence, as in distribution: http.host, then Forwarded (RFC 7239), then X-Forwarded-*, then
 // the Host header. What a client sends is only used if it is nothing but a host; else the URL is relative.
 import type { IncomingMessage } from 'node:http'
-import { TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { UploadId } from '../oci/upload-id.ts'
+import { parseForwarded } from './forwarded.ts'
 
 export interface UrlBuilder {
   blob(req: IncomingMessage, name: RepositoryName, digest: Digest): string
@@ -18,6 +19,8 @@ export interface UrlSettings {
   /** Empty or `/some/where`. */
   readonly prefix: string
   readonly relativeUrls: boolean
+  /** Whether a request's Forwarded and X-Forwarded-* are to be believed; default: always. */
+  readonly believes?: (req: IncomingMessage) => boolean
 }
 
 export function createUrlBuilder(settings: UrlSettings): UrlBuilder {
@@ -30,11 +33,12 @@ export function createUrlBuilder(settings: UrlSettings): UrlBuilder {
   }
 }
 
-function baseOf(req: IncomingMessage, { host, prefix, relativeUrls }: UrlSettings): string {
+function baseOf(req: IncomingMessage, settings: UrlSettings): string {
+  const { host, prefix, relativeUrls, believes = () => true } = settings
   if (relativeUrls) return prefix
   // distribution: http.host is the whole outside address, so that the prefix is not added to it
   if (host !== undefined) return `${host.origin}${host.pathname.replace(/\/*$/, '')}`
-  const { proto, host: asked } = outsideOf(req)
+  const { proto, host: asked } = believes(req) ? outsideOf(req) : directOf(req)
   return isHost(asked) ? `${proto}://${asked}${prefix}` : prefix
 }
 
@@ -43,9 +47,15 @@ interface Outside {
   readonly host: string
 }
 
+/** As the request reached us. Streams of HTTP/2 hide the class of their socket, but not what it is. */
+function directOf({ headers, socket }: IncomingMessage): Outside {
+  const isTls = Boolean((socket as Partial<TLSSocket>).encrypted)
+  return { proto: isTls ? 'https' : 'http', host: headers.host ?? '' }
+}
+
 function outsideOf(req: IncomingMessage): Outside {
   const { headers } = req
-  const direct = { proto: req.socket instanceof TLSSocket ? 'https' : 'http', host: headers.host ?? '' }
+  const direct = directOf(req)
   const { forwarded } = headers
   if (forwarded !== undefined) {
     const said = parseForwarded(forwarded)
@@ -55,25 +65,6 @@ function outsideOf(req: IncomingMessage): Outside {
   return {
     proto: isProto(proto) ? proto : direct.proto,
     host: firstOf(headers['x-forwarded-host']) ?? direct.host,
-  }
-}
-
-/**
- * `proto` and `host` of the first element of a Forwarded header; undefined if it is malformed. A host with a port
- * should be quoted; one that is not is understood all the same.
- */
-export function parseForwarded(header: string): Partial<Outside> | undefined {
-  const pair = /\s*([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([\w!#$%&'*+.^`|~:[\]-]+))\s*(;|,|$)/y
-  const found = new Map<string, string>()
-  for (;;) {
-    const match = pair.exec(header)
-    if (match === null) return undefined
-    const [, key = '', quoted, token = '', separator] = match
-    found.set(key.toLowerCase(), quoted?.replace(/\\(.)/g, '$1') ?? token)
-    if (separator === ';' && pair.lastIndex < header.length) continue
-    const proto = found.get('proto')?.toLowerCase()
-    const host = found.get('host')
-    return { ...(proto !== undefined && { proto }), ...(host !== undefined && { host }) }
   }
 }
 

@@ -66,7 +66,7 @@ export async function purgeUploads(deps: PurgeDeps, options: CallOptions = {}): 
 
 /** Purges again and again; not where that is off, and not where nothing may be written. */
 export function startUploadPurging(
-  { readonly, uploadpurging }: StorageConfig['maintenance'],
+  { readonly, uploadpurging }: Pick<StorageConfig['maintenance'], 'readonly' | 'uploadpurging'>,
   deps: Omit<PurgeDeps, 'ageMs' | 'dryRun'> & { readonly metrics: Pick<Metrics, 'uploadsPurged'> },
 ): Schedule | undefined {
   const { enabled, ageMs, intervalMs, dryrun: dryRun } = uploadpurging

@@ -1,4 +1,4 @@
-// Work that is done over and over in the background: first after a random delay, so that replicas which start together
+// Work that is done over and over in the background: first after a random delay of up to an hour, or an interval, so that replicas which start together
 // do not do it together, then at intervals. One run at a time; a failed one is logged, and the next comes as usual.
 import type { Clock } from '../clock.ts'
 import { formatDuration } from '../config/units.ts'
@@ -30,7 +30,8 @@ export function startSchedule(options: ScheduleOptions): Schedule {
   const { signal } = stopping
 
   async function runForEver(): Promise<void> {
-    for (let delayMs = Math.floor(jitter() * 60) * minuteMs; ; delayMs = intervalMs) {
+    const firstMs = Math.min(Math.floor(jitter() * 60) * minuteMs, intervalMs)
+    for (let delayMs = firstMs; ; delayMs = intervalMs) {
       logger.info(`Starting ${name} in ${formatDuration(delayMs)}`)
       await clock.sleep(delayMs, { signal })
       try {

@@ -4,7 +4,7 @@
 // Types that we know are read strictly. Any other is JSON of which we understand only what looks like ours: members
 // that are named as in an image manifest and are descriptors. No media type is stored, so that such a manifest must
 // name its own, or it could not be given out again as what it was.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Descriptor, ManifestEntry } from './descriptor.ts'
 import { isDigest } from './digest.ts'
 import { RegistryError } from './errors.ts'

@@ -3,11 +3,12 @@
 import type { Clock } from '../clock.ts'
 import { abortable } from '../keyed-lock.ts'
 import type { Logger } from '../log.ts'
-import type { CallOptions } from '../oci/descriptor.ts'
+import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { PartialFills } from '../storage/partial-fills.ts'
+import { fills, type FillFacts } from '../tracing/channels.ts'
 import { UpstreamError } from '../upstream/errors.ts'
 import type { FillRequest } from './beginning.ts'
 import { Fill, type Claim, type FillOutcome } from './fill.ts'
@@ -39,7 +40,14 @@ export type FillEvent =
   | { readonly kind: 'fill-started' }
   | { readonly kind: 'fill-progress'; readonly bytes: number }
   | { readonly kind: 'fill-resumed' }
-  | { readonly kind: 'fill-settled'; readonly outcome: FillOutcome['kind'] }
+  /** `repository` is what it was fetched from, as it is stored. */
+  | {
+      readonly kind: 'fill-settled'
+      readonly outcome: FillOutcome['kind']
+      readonly repository: RepositoryName
+      /** Undefined if it has failed. */
+      readonly descriptor: Descriptor | undefined
+    }
 
 export interface FillsDeps {
   readonly blobs: BlobStore
@@ -108,12 +116,15 @@ export class Fills {
       onResume: () => observe({ kind: 'fill-resumed' }),
       onSettled: (outcome: FillOutcome) => {
         this.#inFlight.delete(digest)
-        observe({ kind: 'fill-settled', outcome: outcome.kind })
+        const descriptor = outcome.kind === 'failed' ? undefined : outcome.descriptor
+        observe({ kind: 'fill-settled', outcome: outcome.kind, repository: request.claim.name, descriptor })
         if (outcome.kind === 'failed') logger.warn({ err: outcome.error, digest }, 'fill failed')
         if (outcome.kind === 'passed') logger.info({ digest }, 'no room to keep a blob, passed it on')
       },
     }
-    const fill = new Fill(deps, { ...request, digest, from: request.claim.name })
+    const fill = traced(digest, request.upstream, () => {
+      return new Fill(deps, { ...request, digest, from: request.claim.name })
+    })
     this.#inFlight.set(digest, fill)
     observe({ kind: 'fill-started' })
     return fill
@@ -134,4 +145,16 @@ function statusOf(fill: Fill, nowMs: number): FillStatus {
     resumes,
     bytesPerSecond: elapsedMs <= 0 ? 0 : Math.round((fill.bytesFetched / elapsedMs) * 1000),
   }
+}
+
+/** What `start` begins, which is told to whoever traces until it has settled. */
+function traced(digest: Digest, upstream: string, start: () => Fill): Fill {
+  if (!fills.hasSubscribers) return start()
+  const facts: FillFacts = { digest, upstream }
+  const fill = fills.traceSync(start, facts)
+  void fill.settled.then(({ kind }) => {
+    facts.outcome = kind
+    fills.asyncEnd.publish(facts)
+  })
+  return fill
 }

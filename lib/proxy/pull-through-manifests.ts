@@ -58,7 +58,9 @@ export function pullThroughManifests(
     }
     const { value, ...provenance } = await revalidated<Meaning>(subject, context, options)
     if (provenance.stale !== undefined) {
-      context.logStale({ what: `${mirrored.name}:${tag}`, stale: provenance.stale })
+      const { descriptor } = value.manifest
+      const served = { repository: mirrored.name, tag, descriptor }
+      context.logStale({ what: `${mirrored.name}:${tag}`, stale: provenance.stale, served })
     }
     if (!isCopy(value)) return { ...value.manifest, ...provenance }
     if (freshness.cooldown !== undefined) context.heldBack.note(route, tag, value.record)

@@ -25,7 +25,7 @@ import { pullThroughTags } from './pull-through-tags.ts'
 import { PushedOnlyRepository, shownUploads, type Withheld } from './pushed-only.ts'
 import { Questions } from './questions.ts'
 import type { Route, Routing } from './routing.ts'
-import { createStaleLog, type StaleLog } from './stale-log.ts'
+import { createStaleLog, type StaleLog, type StaleLogDeps } from './stale-log.ts'
 import { UpstreamLists } from './upstream-lists.ts'
 
 /** A question for mirrored content and where its answer came from. */
@@ -52,6 +52,8 @@ export interface PullThroughDeps {
   /** No upstream is ever asked: what is here is all there is, and nothing of it is too old. Default false. */
   readonly offline?: boolean | undefined
   readonly observe: (event: LookupEvent | CooldownEvent) => void
+  /** Hears of tags that are served although they may be out of date, once a minute each. */
+  readonly onStale?: StaleLogDeps['onStale']
 }
 
 /** What the services of one repository work with. */

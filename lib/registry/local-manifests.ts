@@ -2,7 +2,12 @@
 // together.
 import type { CallOptions } from '../oci/descriptor.ts'
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts'
-import { DigestMismatchError, ManifestUnknownError, RegistryError } from '../oci/errors.ts'
+import {
+  DigestMismatchError,
+  ManifestUnknownError,
+  ReferencesUnknownError,
+  RegistryError,
+} from '../oci/errors.ts'
 import { parseManifest, type Manifest, type ManifestContent } from '../oci/manifest.ts'
 import { formatReference, type Reference, type Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
@@ -12,7 +17,7 @@ import type { ManifestService } from './registry.ts'
 import type { TagGuard } from './tag-guard.ts'
 
 export interface LocalManifestsDeps {
-  readonly stores: Pick<Stores, 'manifests' | 'tags'>
+  readonly stores: Pick<Stores, 'manifests' | 'tags' | 'uses'>
   readonly rules: ManifestRules
   readonly guard: TagGuard
   readonly allowDelete: boolean
@@ -22,7 +27,15 @@ export function localManifests(
   { stores, rules, guard, allowDelete }: LocalManifestsDeps,
   name: RepositoryName,
 ): ManifestService {
-  const { manifests, tags } = stores
+  const { manifests, tags, uses } = stores
+
+  /** Whoever is told that a manifest is here does not push it, and soon refers to it. */
+  async function statByDigest(digest: Digest, opts?: CallOptions): Promise<Manifest | undefined> {
+    const undo = uses.touch(digest)
+    const found = await manifests.get(name, digest, opts)
+    if (found === undefined) undo()
+    return found
+  }
 
   async function get(reference: Reference, opts?: CallOptions): Promise<Manifest> {
     const manifest =
@@ -44,25 +57,52 @@ export function localManifests(
     }
   }
 
+  /**
+   * Stores it, and looks once more, in storage itself: a collection in another process removes links and then reads
+   * manifests, so that either it finds this one, or we find that something has gone.
+   */
+  async function storeConfirmed(
+    bytes: Buffer,
+    digest: Digest,
+    required: ManifestContent,
+    opts?: CallOptions,
+  ): Promise<void> {
+    const wasHeld = await manifests.holds(name, digest, opts)
+    await manifests.store(name, bytes, digest, opts)
+    try {
+      await manifests.checkReferences(name, required, { ...opts, isFresh: true })
+    } catch (err) {
+      if (!wasHeld && err instanceof ReferencesUnknownError) await manifests.remove(name, digest)
+      throw err
+    }
+  }
+
   return {
     get,
     async stat(reference, opts) {
-      return (await get(reference, opts)).descriptor
+      if (reference.kind === 'tag') return (await get(reference, opts)).descriptor
+      const found = await statByDigest(reference.digest, opts)
+      if (found === undefined) throw new ManifestUnknownError(name, formatReference(reference))
+      return found.descriptor
     },
     async put(bytes, contentType, reference, { tags: more = [], ...opts } = {}) {
       const digest = reference.kind === 'digest' ? verified(bytes, reference.digest) : digestOf(bytes)
       const content = parseAccepted(bytes, contentType)
       const required = rules.check(content)
-      await manifests.checkReferences(name, required, opts)
-      await manifests.claim(name, content, opts)
-      // What was there before may have been evicted; from now on it cannot be.
-      await manifests.checkReferences(name, required, opts)
       const wanted = [...(reference.kind === 'tag' ? [reference.tag] : []), ...more]
       const store = async () => {
-        await manifests.store(name, bytes, digest, opts)
+        await storeConfirmed(bytes, digest, required, opts)
         for (const tag of new Set(wanted)) await tags.set(name, tag, digest, opts)
       }
-      await guard.change(name, wanted, digest, () => manifests.exclusively(name, digest, store, opts), opts)
+      const change = () =>
+        guard.change(name, wanted, digest, () => manifests.exclusively(name, digest, store, opts), opts)
+      await uses.during(async () => {
+        await manifests.checkReferences(name, required, opts)
+        await manifests.claim(name, content, opts)
+        // What was there before may have been evicted or collected; from now on it cannot be.
+        await manifests.checkReferences(name, required, opts)
+        await change()
+      })
       const { mediaType, subject } = content
       const stored = { mediaType, digest, size: bytes.length }
       return subject === undefined ? stored : { ...stored, subject: subject.digest }
@@ -75,8 +115,9 @@ export function localManifests(
           guard.checkRemoval(name, pointing, digest)
           for (const tag of pointing) await tags.remove(name, tag, { ...opts, meaning: digest })
           await manifests.remove(name, digest, opts)
+          return pointing
         }
-        await manifests.exclusively(name, digest, work, opts)
+        return manifests.exclusively(name, digest, work, opts)
       },
     }),
   }

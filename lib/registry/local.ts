@@ -4,6 +4,7 @@ import type { ByteRange } from '../oci/byte-range.ts'
 import type { CallOptions, Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { BlobUnknownError, ManifestUnknownError, RegistryError } from '../oci/errors.ts'
+import { mediaTypes } from '../oci/media-types.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { UploadId } from '../oci/upload-id.ts'
@@ -15,6 +16,7 @@ import { layout } from '../storage/layout.ts'
 import type { Links } from '../storage/links.ts'
 import type { ManifestStore } from '../storage/manifest-store.ts'
 import type { MirroredContent } from '../storage/mirrored-content.ts'
+import type { RecentUses } from '../storage/recent-uses.ts'
 import type { ReferrerIndex } from '../storage/referrer-index.ts'
 import type { TagStore } from '../storage/tag-store.ts'
 import type { Uploads } from '../storage/uploads.ts'
@@ -46,6 +48,8 @@ export interface Stores {
   readonly referrers: ReferrerIndex
   readonly tags: TagStore
   readonly uploads: Uploads
+  /** What clients rely on to be here, for garbage collection. */
+  readonly uses: RecentUses
 }
 
 export interface LocalRegistryOptions {
@@ -126,14 +130,31 @@ function localBlobs(stores: Stores, options: LocalSettings, name: RepositoryName
 
   return {
     async stat(digest, opts) {
-      return { ...(await resolve(digest, opts)), digest }
+      // Whoever is told that it is here does not push it, and soon refers to it.
+      const undo = stores.uses.touch(digest)
+      try {
+        // Storage is asked, whatever is remembered: a collection in another process may have taken it since.
+        const target = await links.lookUp(name, 'layer', digest, opts)
+        if (target === undefined) throw new BlobUnknownError(digest)
+        if (target !== digest) stores.uses.touch(target)
+        const size = await blobs.lookUp(target, opts)
+        if (size === undefined) throw new BlobUnknownError(digest)
+        return { mediaType: mediaTypes.octetStream, digest, size }
+      } catch (err) {
+        undo() // Or whoever asks for what is nowhere would fill our memory.
+        throw err
+      }
     },
     async open(digest, opts): Promise<BlobBody> {
       const stored = await resolve(digest, opts)
       if (options.redirectMs !== undefined && driver.redirectUrl !== undefined) {
         return {
           kind: 'redirect',
-          location: await driver.redirectUrl(layout.blobContent(stored.digest), options.redirectMs),
+          location: await driver.redirectUrl(
+            layout.blobContent(stored.digest),
+            options.redirectMs,
+            opts?.client,
+          ),
         }
       }
       const read = (range?: ByteRange, readOpts?: CallOptions): Promise<Readable> =>
@@ -176,17 +197,24 @@ function localTags(stores: Stores, options: LocalSettings, name: RepositoryName)
 }
 
 function localUploads(stores: Stores, name: RepositoryName): UploadService {
-  const { blobs, links, uploads } = stores
+  const { blobs, links, uploads, uses } = stores
   return {
     start: opts => uploads.start(name, opts),
     resume: (id: UploadId, opts) => uploads.resume(name, id, opts),
     async mount(digest, from, opts) {
       const target = await links.resolve(from, 'layer', digest, opts)
       if (target === undefined) throw new BlobUnknownError(digest)
-      await blobs.claim(target, opts)
-      const { size, mediaType } = await blobs.stat(target, opts)
-      await links.link(name, 'layer', target, opts)
-      return { mediaType, digest: target, size }
+      return uses.during(async () => {
+        await blobs.claim(target, opts)
+        const { size, mediaType } = await blobs.stat(target, opts)
+        if ((await links.lookUp(name, 'layer', target, opts)) === undefined) {
+          await links.link(name, 'layer', target, opts)
+          // A collection in another process may have taken the last link that was there: then the bytes go, too. Our
+          // link stays: somebody may have uploaded the same to this repository meanwhile, and rely on it.
+          if ((await links.lookUp(from, 'layer', digest)) === undefined) throw new BlobUnknownError(digest)
+        }
+        return { mediaType, digest: target, size }
+      })
     },
   }
 }

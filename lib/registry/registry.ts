@@ -34,9 +34,14 @@ export interface BlobService {
   /** BlobUnknownError; UpstreamError. `mediaType` is application/octet-stream. */
   stat(digest: Digest, options?: CallOptions): Promise<Descriptor>
   /** BlobUnknownError, UpstreamError. Nothing is held until the body's read() is called. */
-  open(digest: Digest, options?: CallOptions): Promise<BlobBody>
+  open(digest: Digest, options?: OpenOptions): Promise<BlobBody>
   /** BlobUnknownError. Unlinks the blob from this repository; its bytes go with garbage collection. */
   remove?(digest: Digest, options?: CallOptions): Promise<void>
+}
+
+export interface OpenOptions extends CallOptions {
+  /** The address of who will read it, which may decide where it is sent. */
+  readonly client?: string | undefined
 }
 
 export type BlobBody =
@@ -99,9 +104,10 @@ export interface ManifestService {
     options?: CallOptions & { readonly tags?: readonly Tag[] },
   ): Promise<PutManifest>
   /**
-   * ManifestUnknownError, TagImmutableError. Removes the manifest from this repository and every tag that points to it.
+   * ManifestUnknownError, TagImmutableError. Removes the manifest from this repository and every tag that points to it,
+   * which it returns.
    */
-  remove?(digest: Digest, options?: CallOptions): Promise<void>
+  remove?(digest: Digest, options?: CallOptions): Promise<readonly Tag[]>
 }
 
 export interface TagService {

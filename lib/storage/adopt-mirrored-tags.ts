@@ -9,6 +9,7 @@ import { inParallel } from '../in-parallel.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
+import { adoptMirroredContent } from './adopt-mirrored-content.ts'
 import { listRepositories } from './catalog.ts'
 import type { StorageDriver } from './driver/driver.ts'
 import { unlessAbsent } from './driver/unless-absent.ts'
@@ -20,21 +21,26 @@ import { createTagStore } from './tag-store.ts'
 /** Records that are written at once. */
 const concurrency = 8
 
+/** Its mirror writes the schedule soon after it has stored something. What is younger came when it ran no more. */
+const scheduleLagMs = 60_000
+
 /**
- * To be called before anything is served, and before anything else of ours is written there. Writes a record for each tag
- * that has none; it says when the tag was set, and that the upstream has to be asked. Returns how many were written;
- * undefined where there is nothing to adopt.
+ * To be called before anything is served, and before anything else of ours is written there. Marks what is linked there
+ * as the mirror's own, and writes a record for each tag that has none; it says when the tag was set, and that the
+ * upstream has to be asked. Returns how many were written; undefined where there is nothing to adopt.
  */
 export async function adoptMirroredTags(
   driver: StorageDriver,
   upstreamName: string,
   options?: CallOptions,
 ): Promise<number | undefined> {
-  if ((await unlessAbsent(() => driver.stat(layout.schedulerState, options))) === undefined) return undefined
+  const schedule = await unlessAbsent(() => driver.stat(layout.schedulerState, options))
+  if (schedule === undefined) return undefined
   const progress = (await unlessAbsent(() => driver.readAll(layout.adopted, options)))?.toString()
   if (progress === 'adopted') return undefined
   if (progress === undefined && (await hasRecords(driver, options))) return undefined
   await driver.writeAll(layout.adopted, Buffer.from('adopting'), options)
+  await adoptMirroredContent(driver, schedule.modifiedAtMs + scheduleLagMs, options)
   const tags = createTagStore({ driver, concurrency })
   let adopted = 0
   for (const name of await listRepositories(driver, options)) {

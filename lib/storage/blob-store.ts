@@ -12,11 +12,12 @@ import { BlobUnknownError, DigestMismatchError } from '../oci/errors.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { ContentReader } from '../streams/content-reader.ts'
 import { noDescriptorCache, type DescriptorCache } from './descriptor-cache.ts'
-import { PathNotFoundError, type StorageDriver, type StoragePath } from './driver/driver.ts'
+import { PathNotFoundError, type FileInfo, type StorageDriver, type StoragePath } from './driver/driver.ts'
 import { unlessAbsent } from './driver/unless-absent.ts'
 import { layout } from './layout.ts'
 import type { MirroredContent, MirroredEntry } from './mirrored-content.ts'
 import type { Marker } from './mirrored-marker.ts'
+import type { RecentUses } from './recent-uses.ts'
 import { stageBlob, type BlobWriter, type CommitOptions, type StageOptions } from './staged-blobs.ts'
 
 export interface BlobStore {
@@ -24,6 +25,8 @@ export interface BlobStore {
   stat(digest: Digest, options?: CallOptions): Promise<Descriptor>
   /** What stat() tells; undefined if the blob is not there. */
   find(digest: Digest, options?: CallOptions): Promise<Descriptor | undefined>
+  /** Asks the driver, whatever is remembered: the size in bytes; undefined if the blob is not there. */
+  lookUp(digest: Digest, options?: CallOptions): Promise<number | undefined>
   /** A stream over the blob or a part of it, already open; the caller ends or destroys it. BlobUnknownError. */
   read(digest: Digest, range?: ByteRange, options?: CallOptions): Promise<Readable>
   /** Capability of some drivers: opens the blob to be read by position. BlobUnknownError. */
@@ -36,13 +39,23 @@ export interface BlobStore {
   create(options?: StageOptions): Promise<BlobWriter>
   /**
    * Takes in a complete, durable file whose content was verified to be `digest`. If the blob is there already, the
-   * file is removed and the blob left as it is; one of another length was damaged, and is replaced.
+   * file is removed and the blob left as it is; one of another length was damaged, and is replaced. So is one that is
+   * old and pushed again: a collection in another process goes by the age of files.
    */
   adopt(from: StoragePath, digest: Digest, sizeBytes: number, options?: CommitOptions): Promise<Descriptor>
   /** Something that was pushed needs it: it is never evicted from now on. Whether it is there is asked afterwards. */
   claim(digest: Digest, options?: CallOptions): Promise<void>
   /** Removes mirrored content that nobody reads or has claimed. The bytes that were freed; undefined: it stays. */
   evict(digest: Digest, eviction: Eviction, options?: CallOptions): Promise<number | undefined>
+  /**
+   * Removes content that nobody reads, if `mayGo` says so of its file: asked under the digest's lock, right before. The
+   * bytes that were freed; undefined: it stays, or is not there.
+   */
+  removeIf(
+    digest: Digest,
+    mayGo: (file: FileInfo) => boolean | Promise<boolean>,
+    options?: CallOptions & { readonly evenIfRead?: boolean },
+  ): Promise<number | undefined>
   remove(digest: Digest, options?: CallOptions): Promise<void>
 }
 
@@ -63,12 +76,15 @@ export interface BlobStoreDeps {
   readonly cache?: DescriptorCache
   /** Undefined only over a tree that nothing is ever evicted from. */
   readonly mirroredContent?: MirroredContent | undefined
+  /** Undefined only over a tree that no collection runs on in this process. */
+  readonly uses?: Pick<RecentUses, 'touch' | 'isOld'> | undefined
 }
 
 export function createBlobStore({
   driver,
   cache = noDescriptorCache,
   mirroredContent,
+  uses,
 }: BlobStoreDeps): BlobStore {
   const openReader = driver.openReader?.bind(driver)
 
@@ -84,11 +100,15 @@ export function createBlobStore({
     return remembered(digest, file.size, epoch)
   }
 
-  async function holds(digest: Digest, options?: CallOptions): Promise<Descriptor | undefined> {
+  async function holds(
+    digest: Digest,
+    options?: CallOptions,
+  ): Promise<(Descriptor & Pick<FileInfo, 'modifiedAtMs'>) | undefined> {
     const { epoch } = cache
     // The driver is asked, not the cache: a stale yes would lose the content that is about to be stored.
     const file = await unlessAbsent(() => driver.stat(layout.blobContent(digest), options))
-    return file && remembered(digest, file.size, epoch)
+    if (file === undefined) cache.forgetSize(digest)
+    return file && { ...remembered(digest, file.size, epoch), modifiedAtMs: file.modifiedAtMs }
   }
 
   function remembered(digest: Digest, sizeBytes: number, since: number): Descriptor {
@@ -125,6 +145,7 @@ export function createBlobStore({
   /** Content becomes visible: marked or claimed first, then by `write`; if it is there already, there is only `skip`. */
   async function storing({ digest, marker, sizeBytes, options, write, skip }: Storing): Promise<Descriptor> {
     const work = async () => {
+      uses?.touch(digest)
       if (marker === undefined) await mirroredContent?.unmark(digest, options)
       const present = await holds(digest, options)
       // What is there without a marker was pushed, and stays so.
@@ -132,9 +153,9 @@ export function createBlobStore({
         marker !== undefined &&
         (present === undefined || (await mirroredContent?.find(digest, options)) !== undefined)
       if (isMirrored) await mirroredContent?.mark(digest, marker, options)
-      if (present?.size === sizeBytes) {
+      if (present?.size === sizeBytes && !(marker === undefined && uses?.isOld(present.modifiedAtMs))) {
         await skip?.()
-        return present
+        return blobDescriptor(digest, sizeBytes)
       }
       const { epoch } = cache
       try {
@@ -184,6 +205,7 @@ export function createBlobStore({
         throw err
       }
     },
+    lookUp: async (digest, options) => (await holds(digest, options))?.size,
     adopt,
     openReader:
       openReader &&
@@ -211,7 +233,14 @@ export function createBlobStore({
       })
     },
     claim: (digest, options) =>
-      exclusively(digest, async () => mirroredContent?.unmark(digest, options), options),
+      exclusively(
+        digest,
+        async () => {
+          uses?.touch(digest)
+          await mirroredContent?.unmark(digest, options)
+        },
+        options,
+      ),
     async evict(digest, { mayGo, unlink }, options) {
       const work = async () => {
         const entry = mirroredContent?.get(digest)
@@ -227,6 +256,17 @@ export function createBlobStore({
       return exclusively(digest, work, options)
     },
     create: options => stageBlob({ driver, adopt }, options),
+    async removeIf(digest, mayGo, { evenIfRead = false, ...options } = {}) {
+      const work = async () => {
+        if (!evenIfRead && mirroredContent?.isHeld(digest) === true) return undefined
+        const file = await unlessAbsent(() => driver.stat(layout.blobContent(digest), options))
+        if (file === undefined || !(await mayGo(file))) return undefined
+        await removeBytes(digest, options)
+        await mirroredContent?.unmark(digest)
+        return file.size
+      }
+      return exclusively(digest, work, options)
+    },
     async remove(digest, options) {
       const work = async () => {
         await removeBytes(digest, options)

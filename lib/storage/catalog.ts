@@ -11,7 +11,7 @@ export function listRepositories(
   driver: StorageDriver,
   options?: CallOptions,
 ): Promise<readonly RepositoryName[]> {
-  return namesWith('_manifests', driver, options)
+  return namesWith(['_manifests'], driver, options)
 }
 
 /** Every repository, or what may become one, that has upload sessions or had. */
@@ -19,25 +19,33 @@ export function listUploadPlaces(
   driver: StorageDriver,
   options?: CallOptions,
 ): Promise<readonly RepositoryName[]> {
-  return namesWith('_uploads', driver, options)
+  return namesWith(['_uploads'], driver, options)
 }
 
-async function namesWith(
-  folder: '_manifests' | '_uploads',
+/** Every repository, or what may become one or was one, that links blobs or manifests. */
+export async function listLinkPlaces(
   driver: StorageDriver,
   options?: CallOptions,
 ): Promise<readonly RepositoryName[]> {
-  const found: RepositoryName[] = []
+  return namesWith(['_layers', '_manifests'], driver, options)
+}
+
+async function namesWith(
+  folders: readonly ('_layers' | '_manifests' | '_uploads')[],
+  driver: StorageDriver,
+  options?: CallOptions,
+): Promise<readonly RepositoryName[]> {
+  const found = new Set<RepositoryName>()
   const visit = async (directory: StoragePath, name: string): Promise<void> => {
     for (const child of await listIfPresent(driver, directory, options)) {
       const part = baseName(child)
-      if (part === folder) {
-        if (isRepositoryName(name)) found.push(name)
+      if ((folders as readonly string[]).includes(part)) {
+        if (isRepositoryName(name)) found.add(name)
       } else if (!part.startsWith('_')) await visit(child, name === '' ? part : `${name}/${part}`)
     }
   }
   await visit(layout.repositories, '')
-  return found.toSorted()
+  return [...found].toSorted()
 }
 
 async function listIfPresent(

@@ -40,8 +40,9 @@ export const layout = {
   blobContent: (digest: Digest) => path(`${layout.blobDirectory(digest)}/data`),
 
   repository: (name: RepositoryName) => path(`${root}/repositories/${name}`),
+  layers: (name: RepositoryName) => path(`${layout.repository(name)}/_layers`),
   layerDirectory: (name: RepositoryName, digest: Digest) =>
-    path(`${layout.repository(name)}/_layers/${hashPath(digest)}`),
+    path(`${layout.layers(name)}/${hashPath(digest)}`),
   layerLink: (name: RepositoryName, digest: Digest) => path(`${layout.layerDirectory(name, digest)}/link`),
   manifests: (name: RepositoryName) => path(`${layout.repository(name)}/_manifests`),
   revisions: (name: RepositoryName) => path(`${layout.manifests(name)}/revisions`),
@@ -81,6 +82,8 @@ export const layout = {
   pins: path(`${root}/_mirror/_pins`),
   mirrorRecords: path(`${root}/_mirror`),
   adopted: path(`${root}/_mirror/_adopted`),
+  /** Damaged content, where no walk of the registry looks. */
+  quarantined: (digest: Digest) => path(`/_quarantine/${algorithmOf(digest)}/${hexOf(digest)}`),
   /** Where distribution's mirror keeps what expires when: its registry/proxy/scheduler. */
   schedulerState: path('/scheduler-state.json'),
 }

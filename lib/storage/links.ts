@@ -17,6 +17,13 @@ export interface Links {
     digest: Digest,
     options?: CallOptions,
   ): Promise<Digest | undefined>
+  /** The same, but asks the driver, whatever is remembered. */
+  lookUp(
+    name: RepositoryName,
+    kind: LinkKind,
+    digest: Digest,
+    options?: CallOptions,
+  ): Promise<Digest | undefined>
   /** That it links mirrored content is remembered before, for eviction to find the link. */
   link(name: RepositoryName, kind: LinkKind, digest: Digest, options?: CallOptions): Promise<void>
   /** Returns whether there was one. */
@@ -40,6 +47,11 @@ export function createLinks({ driver, cache = noDescriptorCache, mirroredContent
       const { epoch } = cache
       const target = await readLink(driver, linkPath(name, kind, digest), options)
       if (target !== undefined) cache.rememberLink(name, kind, digest, target, epoch)
+      return target
+    },
+    async lookUp(name, kind, digest, options) {
+      const target = await readLink(driver, linkPath(name, kind, digest), options)
+      if (target === undefined) cache.forgetLink(name, kind, digest)
       return target
     },
     async link(name, kind, digest, options) {

@@ -1,6 +1,7 @@
 // Manifests: blobs that are linked as revisions of a repository. Their bytes never change under a digest, so that those
 // read lately are kept in memory; whether a repository holds one is asked of its link each time.
 import { LRUCache } from 'lru-cache'
+import { inParallel } from '../in-parallel.ts'
 import { KeyedLock } from '../keyed-lock.ts'
 import type { CallOptions, ManifestEntry } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -9,6 +10,7 @@ import { maxManifestBytes, parseManifest, type Manifest, type ManifestContent } 
 import { isNonDistributable } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/repository-name.ts'
 import type { BlobStore } from './blob-store.ts'
+import type { LinkKind } from './descriptor-cache.ts'
 import type { Links } from './links.ts'
 import { subjectOf, type ReferrerIndex } from './referrer-index.ts'
 
@@ -35,9 +37,13 @@ export interface ManifestStore {
   claim(name: RepositoryName, content: ManifestContent, options?: CallOptions): Promise<void>
   /**
    * Throws ReferencesUnknownError, naming all, if the repository lacks what the manifest refers to. What one of an
-   * unknown type does mean by its references is not for us to say.
+   * unknown type does mean by its references is not for us to say. `isFresh`: storage is asked, whatever is remembered.
    */
-  checkReferences(name: RepositoryName, content: ManifestContent, options?: CallOptions): Promise<void>
+  checkReferences(
+    name: RepositoryName,
+    content: ManifestContent,
+    options?: CallOptions & { readonly isFresh?: boolean | undefined },
+  ): Promise<void>
   /** Unlinks it from this repository; returns whether it was linked. */
   remove(name: RepositoryName, digest: Digest, options?: CallOptions): Promise<boolean>
   /** Its bytes have gone from storage. */
@@ -50,6 +56,9 @@ export interface ManifestStore {
     options?: CallOptions,
   ): Promise<T>
 }
+
+/** How many references of a manifest are looked for at once. */
+const looksAtOnce = 8
 
 export interface ManifestStoreDeps {
   readonly blobs: BlobStore
@@ -123,11 +132,32 @@ export function createManifestStore({
   async function isMissing(
     name: RepositoryName,
     entry: ManifestEntry,
-    options?: CallOptions,
+    { isFresh, ...options }: CallOptions & { readonly isFresh?: boolean | undefined },
   ): Promise<boolean> {
     if (isNonDistributable(entry.mediaType) && entry.urls?.length) return false
+    if (isFresh === true) return isGone(name, 'layer', entry.digest, options)
     const target = await links.resolve(name, 'layer', entry.digest, options)
     return target === undefined || (await blobs.find(target, options)) === undefined
+  }
+
+  async function isChildMissing(
+    name: RepositoryName,
+    digest: Digest,
+    { isFresh, ...options }: CallOptions & { readonly isFresh?: boolean | undefined },
+  ): Promise<boolean> {
+    if (isFresh === true) return isGone(name, 'manifest', digest, options)
+    const target = await links.resolve(name, 'manifest', digest, options)
+    return target === undefined || (await read(target, options)) === undefined
+  }
+
+  async function isGone(
+    name: RepositoryName,
+    kind: LinkKind,
+    digest: Digest,
+    options: CallOptions,
+  ): Promise<boolean> {
+    const target = await links.lookUp(name, kind, digest, options)
+    return target === undefined || (await blobs.lookUp(target, options)) === undefined
   }
 
   return {
@@ -149,16 +179,19 @@ export function createManifestStore({
       await (mirrored ? exclusively(name, digest, work, options) : work())
     },
     claim: (name, content, options) => claim(name, content, options, new Set()),
-    async checkReferences(name, content, options) {
+    async checkReferences(name, content, options = {}) {
       if (!content.isKnownType) return
-      const missing = new Set<Digest>()
-      for (const entry of content.blobs) {
-        if (await isMissing(name, entry, options)) missing.add(entry.digest)
-      }
-      for (const { digest } of content.manifests) {
-        const target = await links.resolve(name, 'manifest', digest, options)
-        if (target === undefined || (await read(target, options)) === undefined) missing.add(digest)
-      }
+      const entries = [...content.blobs, ...content.manifests]
+      const looks = [
+        ...content.blobs.map(entry => () => isMissing(name, entry, options)),
+        ...content.manifests.map(
+          ({ digest }) =>
+            () =>
+              isChildMissing(name, digest, options),
+        ),
+      ]
+      const found = await inParallel(looksAtOnce, looks, look => look())
+      const missing = new Set(entries.filter((_, at) => found[at] === true).map(({ digest }) => digest))
       if (missing.size > 0) throw new ReferencesUnknownError([...missing])
     },
     remove: (name, digest, options) => links.unlink(name, 'manifest', digest, options),

@@ -2,7 +2,7 @@
 // none is never evicted, so that a marker must be durable before its content can be seen, and must be gone for good
 // before content counts as pushed. Removing a file is durable nowhere, replacing one is: a marker is replaced by one that
 // says "pushed" before it is removed, and that one may come back after a power cut without harm.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { CallOptions } from '../oci/descriptor.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import { isRepositoryName, type RepositoryName } from '../oci/repository-name.ts'

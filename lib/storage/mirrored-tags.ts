@@ -6,7 +6,7 @@
 // the two cannot make a mirrored tag look like a pushed one. That an upstream said the same again is kept in memory
 // only: after a restart it is asked once more.
 import { LRUCache } from 'lru-cache'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { CallOptions } from '../oci/descriptor.ts'
 import { isDigest, type Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/reference.ts'

@@ -20,12 +20,15 @@ import { PathNotFoundError, type FileWriter, type StorageDriver, type StoragePat
 import { unlessAbsent } from './driver/unless-absent.ts'
 import { baseName, layout } from './layout.ts'
 import type { Links } from './links.ts'
+import type { RecentUses } from './recent-uses.ts'
 
 export interface UploadsDeps {
   readonly driver: StorageDriver
   readonly blobs: BlobStore
   readonly links: Links
   readonly clock: Clock
+  /** Undefined only over a tree that no collection runs on in this process. */
+  readonly uses?: Pick<RecentUses, 'during'> | undefined
   /** How many sessions' hashes are kept in memory. */
   readonly maxLiveSessions?: number
 }
@@ -110,6 +113,7 @@ export class Uploads {
       writer = await this.#deps.driver.openWriter(layout.uploadContent(name, id), {
         ...options,
         append: true,
+        readBack: false,
       })
     } catch (err) {
       if (err instanceof PathNotFoundError) return 0
@@ -146,11 +150,11 @@ export class Uploads {
     const { driver } = this.#deps
     const path = layout.uploadContent(name, id)
     try {
-      return await driver.openWriter(path, { ...options, append: true })
+      return await driver.openWriter(path, { ...options, append: true, readBack: false })
     } catch (err) {
       if (!(err instanceof PathNotFoundError)) throw err
       await this.#startedAtMs(name, id, options)
-      return driver.openWriter(path, options)
+      return driver.openWriter(path, { ...options, readBack: false })
     }
   }
 }
@@ -234,9 +238,13 @@ export class Upload {
         await finish(writer)
       }
       forget()
-      const descriptor = await blobs.adopt(path, digest, this.#offset, options)
-      // It is stored: no signal ends this half-way any more, or a second attempt would find a session without bytes.
-      await links.link(this.#name, 'layer', digest)
+      const store = async () => {
+        const stored = await blobs.adopt(path, digest, this.#offset, options)
+        // It is stored: no signal ends this half-way any more, or a second attempt would find a session without bytes.
+        await links.link(this.#name, 'layer', digest)
+        return stored
+      }
+      const descriptor = await (this.#deps.uses?.during(store) ?? store())
       await driver.remove(layout.upload(this.#name, this.id))
       return descriptor
     }, options)

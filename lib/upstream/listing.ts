@@ -1,6 +1,6 @@
 // Lists that an upstream gives out page by page: every page names the next one in a Link header. The list is had whole
 // or not at all, and within bounds: an upstream must not keep us busy without end, send us elsewhere, or fill memory.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { CallOptions, ManifestEntry } from '../oci/descriptor.ts'
 import { parseManifestEntry } from '../oci/manifest.ts'
 import { essence, mediaTypes } from '../oci/media-types.ts'

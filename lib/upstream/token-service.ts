@@ -2,7 +2,7 @@
 // Source: distribution-spec leaves authentication out; the protocols are distribution's "Token Authentication
 // Specification" and its "Oauth2 Token Authentication". Nothing of a token or a password gets into an error.
 import type { Dispatcher } from 'undici'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock } from '../clock.ts'
 import { readBody, refusal } from './answer.ts'
 import { isIdentityToken, type Credentials } from './credentials/credential-source.ts'

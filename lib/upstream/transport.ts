@@ -8,6 +8,7 @@
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { CallOptions } from '../oci/descriptor.ts'
+import { upstreamRequests, type UpstreamFacts } from '../tracing/channels.ts'
 import { AddressRefusedError, type AddressGuard } from './address-guard.ts'
 import { discard, parseRetryAfter, type HttpAnswer } from './answer.ts'
 import { createDispatchers, type DispatcherOptions, type Dispatchers } from './dispatchers.ts'
@@ -181,7 +182,30 @@ export class Transport {
     }
   }
 
-  async #dispatch(request: HttpRequest, url: URL, { signal }: CallOptions): Promise<Dispatcher.ResponseData> {
+  async #dispatch(request: HttpRequest, url: URL, options: CallOptions): Promise<Dispatcher.ResponseData> {
+    if (!upstreamRequests.hasSubscribers) return await this.#ask(request, url, options)
+    const { operation, method } = request
+    const facts: UpstreamFacts = {
+      upstream: this.#options.upstream,
+      operation,
+      method,
+      host: url.host,
+      headers: {},
+    }
+    return await upstreamRequests.tracePromise(async () => {
+      const isOwnOrigin = url.origin === request.url.origin
+      const data = await this.#ask(request, url, options, isOwnOrigin ? facts.headers : {})
+      facts.status = data.statusCode
+      return data
+    }, facts)
+  }
+
+  async #ask(
+    request: HttpRequest,
+    url: URL,
+    { signal }: CallOptions,
+    traceHeaders: Readonly<Record<string, string>> = {},
+  ): Promise<Dispatcher.ResponseData> {
     const mayAuthorize = request.authorization !== undefined && url.origin === request.url.origin
     return await this.#dispatchers.for(url.hostname).request({
       origin: url.origin,
@@ -192,6 +216,7 @@ export class Transport {
       headers: {
         'user-agent': this.#options.userAgent,
         ...request.headers,
+        ...traceHeaders,
         'accept-encoding': 'identity',
         ...(mayAuthorize ? { authorization: request.authorization } : {}),
       },

@@ -26,8 +26,8 @@ t.test('serve() reports what is wrong with the configuration and ends with 1', a
     ],
     [[missing], /^configuration error: Cannot read ".*missing\.yml": ENOENT: no such file/],
     [
-      [configuration(t, 'http: {addr: here}\nlogs: {}\n')],
-      /^configuration error: 2 problems\n {2}logs: found an unknown key, expected "log"\n {2}http\.addr: found "here"/,
+      [configuration(t, 'http: {addr: here}\nacces: []\n')],
+      /^configuration error: 2 problems\n {2}acces: found an unknown key, expected "access"\n {2}http\.addr: found "here"/,
     ],
   ]
   for (const [argv, message] of cases) {
@@ -99,3 +99,40 @@ t.test('serve() does not wait for a stop any longer after a second signal', asyn
     t.equal(await exitCode, wanted)
   }
 })
+
+t.test(
+  'serve() writes the access log to stdout, and the id of the instance into each line of the other',
+  async t => {
+    for (const [more, pattern] of [
+      ['', /^127\.0\.0\.1 - - \[[^\]]+\] "GET \/v2\/ HTTP\/1\.1" 200 2 "" "[^"]*"\n$/],
+      ['log: {accesslog: {disabled: true}, reportcaller: true}\n', /^$/],
+    ] as const) {
+      const { io, exitCode, url } = await started([configuration(t, `http: {addr: "127.0.0.1:0"}\n${more}`)])
+      await (await fetch(`${url}/v2/`)).text()
+      io.send('SIGTERM')
+
+      t.equal(await exitCode, 0)
+      t.match(io.written.stdout, pattern)
+      t.notMatch(io.written.log, /response completed/)
+      const lines = io.written.log.trim().split('\n')
+      t.ok(lines.every(line => / instance\.id=[0-9a-f-]{36} /.test(line) && / version=\S+$/.test(line)))
+      t.equal(
+        lines.some(line => / file=/.test(line)),
+        more !== '',
+      )
+    }
+  },
+)
+
+t.test(
+  'serve() sends traces where the environment asks for them, and does not wait long for a collector that is gone',
+  async t => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' }
+    const { io, exitCode, url } = await started([configuration(t, 'http: {addr: "127.0.0.1:0"}\n')], { env })
+    await (await fetch(`${url}/v2/`)).text()
+    io.send('SIGTERM')
+
+    t.equal(await exitCode, 0)
+    t.match(io.written.log, /sending traces to OTLP/)
+  },
+)

@@ -5,9 +5,16 @@ import { parseYaml } from '../../lib/config/yaml.ts'
 import { driverSections } from '../support/driver-sections.ts'
 
 const schema = configSchema(driverSections)
+const files: Readonly<Record<string, string>> = { '/run/secret': 's3cret: [\n', '/run/empty': '' }
+
+function readFile(path: string): string {
+  const text = files[path]
+  if (text === undefined) throw new Error('ENOENT: no such file')
+  return text
+}
 
 function overridden(text: string, environment: Record<string, string>) {
-  return override(parseYaml(text).value, environment, schema)
+  return override(parseYaml(text).value, environment, schema, readFile)
 }
 
 t.test('override() warns of variables that name no key of a section, and ignores them', async t => {
@@ -57,6 +64,22 @@ t.test('override() reports an index that a list does not reach, and a value that
     /^REGISTRY_HTTP_ADDR: line 2, column 1: found what is not YAML/,
     'REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_1: found index "1", expected a number from 0 to 0',
     'REGISTRY_VALIDATION_MANIFESTS_URLS_DENY_FIRST: found index "FIRST", expected a number from 0 to 0',
+  ])
+})
+
+t.test('override() reports secrets that cannot be read, and those that are given twice', async t => {
+  const { problems, warnings, tree } = overridden('{}', {
+    REGISTRY_HTTP_ADDR_FILE: '/run/secret',
+    REGISTRY_HTTP_SECRET: 'x',
+    REGISTRY_HTTP_SECRET_FILE: '/run/secret',
+    REGISTRY_PROXY_PASSWORD_FILE: '/run/none',
+  })
+
+  t.same(tree, { http: { secret: 'x' } })
+  t.same(warnings, ['Ignoring unrecognized environment variable REGISTRY_HTTP_ADDR_FILE'])
+  t.same(problems, [
+    'REGISTRY_HTTP_SECRET_FILE: found REGISTRY_HTTP_SECRET as well, expected one of both',
+    'REGISTRY_PROXY_PASSWORD_FILE: found "/run/none", expected a file that can be read: ENOENT: no such file',
   ])
 })
 
@@ -136,10 +159,67 @@ t.test('override() sets what the documentation says', async t => {
       { storage: { maintenance: { uploadpurging: { enabled: 'false', age: '1h' } } } },
     ],
     [
-      'keys that only distribution has, below sections without effect here',
+      "names of distribution's structures, and those of the file",
       '',
-      { REGISTRY_HEALTH_FILECHECKERS_0_FILE: '/x', REGISTRY_AUTH_HTPASSWD_REALM: 'r' },
-      { health: { filecheckers: { 0: { file: '/x' } } }, auth: { htpasswd: { realm: 'r' } } },
+      {
+        REGISTRY_HEALTH_FILECHECKERS_0_FILE: '/x',
+        REGISTRY_HEALTH_FILE_1_FILE: '/y',
+        REGISTRY_HEALTH_HTTPCHECKERS_0_URI: 'http://x',
+        REGISTRY_HEALTH_TCPCHECKERS_0_ADDR: ':1',
+        REGISTRY_NOTIFICATIONS_EVENTCONFIG_INCLUDEREFERENCES: 'true',
+        REGISTRY_LOG_HOOKS_0_MAILOPTIONS_SMTP_ADDR: 'mail:25',
+        REGISTRY_LOG_HOOKS_0_OPTIONS_FROM: 'a@b',
+        REGISTRY_REDIS_OPTIONS_ADDRS: '[a]',
+        REGISTRY_REDIS_DB: '1',
+      },
+      {
+        health: {
+          file: [{ file: '/x' }, { file: '/y' }],
+          http: [{ uri: 'http://x' }],
+          tcp: [{ addr: ':1' }],
+        },
+        notifications: { events: { includereferences: 'true' } },
+        log: { hooks: [{ options: { smtp: { addr: 'mail:25' }, from: 'a@b' } }] },
+        redis: { addrs: ['a'], db: '1' },
+      },
+    ],
+    [
+      'a scheme of authentication and its parameters',
+      '{auth: none}',
+      { REGISTRY_AUTH: 'htpasswd', REGISTRY_AUTH_HTPASSWD_PATH: '/p', REGISTRY_AUTH_HTPASSWD_REALM: 'r' },
+      { auth: { htpasswd: { path: '/p', realm: 'r' } } },
+    ],
+    [
+      'options of middleware',
+      '{middleware: {storage: [{name: redirect}]}}',
+      { REGISTRY_MIDDLEWARE_STORAGE_0_OPTIONS_BASEURL: 'https://x' },
+      { middleware: { storage: [{ name: 'redirect', options: { baseurl: 'https://x' } }] } },
+    ],
+    [
+      'secrets from files, as they are but for the last newline',
+      '{notifications: {endpoints: [{name: a}]}}',
+      {
+        REGISTRY_HTTP_SECRET_FILE: '/run/secret',
+        REGISTRY_HTTP_SECRET: '',
+        REGISTRY_PROXY_PASSWORD_FILE: '/run/empty',
+        REGISTRY_NOTIFICATIONS_ENDPOINTS_0_HEADERS_AUTHORIZATION_FILE: '/run/secret',
+        REGISTRY_LOG_HOOKS_0_MAILOPTIONS_SMTP_PASSWORD_FILE: '/run/secret',
+        REGISTRY_REDIS_OPTIONS_PASSWORD_FILE: '/run/secret',
+        REGISTRY_REDIS_SENTINELPASSWORD_FILE: '',
+      },
+      {
+        http: { secret: 's3cret: [' },
+        proxy: { password: '' },
+        notifications: { endpoints: [{ name: 'a', headers: { authorization: 's3cret: [' } }] },
+        log: { hooks: [{ options: { smtp: { password: 's3cret: [' } } }] },
+        redis: { password: 's3cret: [' },
+      },
+    ],
+    [
+      'what only looks like the file of a secret',
+      '',
+      { REGISTRY_NOTIFICATIONS_ENDPOINTS_0_HEADERS_FILE: 'x', REGISTRY_LOG_FIELDS_FILE: 'y' },
+      { notifications: { endpoints: [{ headers: { file: 'x' } }] }, log: { fields: { file: 'y' } } },
     ],
   ]
   for (const [what, text, environment, wanted] of cases) {
@@ -153,7 +233,7 @@ t.test('override() leaves the tree that it is given as it is', async t => {
   const { value } = parseYaml('base: &b {disabled: true}\nlog: {accesslog: *b}\nvalidation: *b\n')
   const before = structuredClone(value)
 
-  const { tree } = override(value, { REGISTRY_LOG_ACCESSLOG_DISABLED: 'false' }, schema)
+  const { tree } = override(value, { REGISTRY_LOG_ACCESSLOG_DISABLED: 'false' }, schema, readFile)
 
   t.same(value, before)
   t.match(tree, { log: { accesslog: { disabled: 'false' } }, validation: { disabled: 'true' } })

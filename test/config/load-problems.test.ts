@@ -33,7 +33,7 @@ storage:
   delete: {enabled: perhaps}
   cache: {blobdescriptor: memcached}
   maintenance: {uploadpurging: {age: 1week, interval: 0s}}
-auth: {htpasswd: {realm: r, path: /p}}
+auth: {htpasswd: {realm: r}, tokn: {}}
 http:
   addr: 5000
   host: registry.example
@@ -52,12 +52,12 @@ prox: {}
     'log.formatter: found "xml", expected one of text, json, logstash',
     'log.fields: found a list, expected a map',
     'storage.filesystem.maxthreads: found "many", expected a whole number of at least 0',
-    'storage.filesystem.rootdirectry: found an unknown key, expected "rootdirectory"',
     'storage.delete.enabled: found "perhaps", expected true or false',
     'storage.cache.blobdescriptor: found "memcached", expected one of inmemory, redis',
     'storage.maintenance.uploadpurging.age: found "1week", expected a duration longer than zero, such as 24h',
     'storage.maintenance.uploadpurging.interval: found "0s", expected a duration longer than zero, such as 24h',
-    'auth: found a map, expected none: authentication is not supported yet, and without it everybody would be let in',
+    'auth.htpasswd.path: found nothing, expected a name',
+    'auth.tokn: found an unknown key, expected "token"',
     'http.host: found "registry.example", expected a URL that begins with http:// or https://',
     'http.draintimeout: found "5x", expected a duration such as 168h or 1h30m',
     'http.headers.X Y: found "X Y", expected the name of an HTTP header',
@@ -67,9 +67,10 @@ prox: {}
     'tags.maxtags: found "-1", expected a whole number of at least 0',
     'proxy.remoteurl: found "ftp://host/", expected a URL that begins with http:// or https://',
     'proxy.cache.tagtll: found an unknown key, expected "tagttl"',
-    'prox: found an unknown key, expected "proxy"',
     'http.addr: found "5000", expected host:port, such as :5000 or 127.0.0.1:5000',
     'http.tls.key: found nothing, expected a file, because there is a certificate',
+    'storage.filesystem.rootdirectry: found an unknown key, expected "rootdirectory"; it is ignored',
+    'prox: found an unknown key, expected "proxy"; it is ignored',
   ])
 })
 
@@ -79,7 +80,7 @@ t.test('ConfigError tells one problem in one line and several in a list', async 
 })
 
 t.test('loadConfig() refuses a file that is no configuration at all', async t => {
-  const noDriver = 'storage: found no driver, expected exactly one of filesystem, inmemory'
+  const noDriver = 'storage: found no driver, expected exactly one of filesystem, inmemory, s3, s3aws'
 
   t.same(problems(''), ['version: found nothing, expected "0.1"', noDriver])
   t.same(problems('- a\n'), ['file: found a list, expected a map', noDriver])
@@ -88,7 +89,7 @@ t.test('loadConfig() refuses a file that is no configuration at all', async t =>
 })
 
 t.test('loadConfig() refuses any number of storage drivers but one', async t => {
-  const expected = 'expected exactly one of filesystem, inmemory'
+  const expected = 'expected exactly one of filesystem, inmemory, s3, s3aws'
   const storage = (text: string, env = {}) => problems(`version: 0.1\nstorage: ${text}\n`, env)
 
   t.same(storage(''), [`storage: found no driver, ${expected}`])
@@ -103,32 +104,152 @@ t.test('loadConfig() refuses any number of storage drivers but one', async t => 
     'storage.filesytem: found an unknown key, expected "filesystem"',
     `storage: found no driver, ${expected}`,
   ])
-  for (const text of ['s3', '{s3: {bucket: b}}', '{s3: }']) {
+  for (const text of ['gcs', '{gcs: {bucket: b}}', '{gcs: }']) {
     t.match(
       storage(text),
-      [/^storage\.s3: found .*, expected one of filesystem, inmemory: .* not supported$/],
+      [/^storage\.gcs: found .*, expected one of filesystem, inmemory, s3, s3aws: .* not supported$/],
       text,
     )
   }
 })
 
-t.test('loadConfig() refuses what would let somebody in if it were ignored', async t => {
-  const cases: readonly (readonly [string, string, string, Record<string, string>])[] = [
-    ['auth', 'auth: token', 'authentication is not supported yet', {}],
-    ['auth', 'auth: {htpasswd: }', 'authentication is not supported yet', {}],
-    ['auth', 'auth: {none: , token: {}}', 'authentication is not supported yet', {}],
-    ['auth (REGISTRY_AUTH)', '', 'authentication is not supported yet', { REGISTRY_AUTH: 'silly' }],
-    ['auth', '', 'authentication is not supported yet', { REGISTRY_AUTH_HTPASSWD_REALM: 'r' }],
-    ['http.tls.clientcas', 'http: {tls: {clientcas: [/ca]}}', 'client', {}],
-    ['http.tls.clientauth', 'http: {tls: {clientauth: request-client-cert}}', 'client', {}],
-    ['http.tls.letsencrypt', 'http: {tls: {letsencrypt: {cachefile: /x}}}', 'not supported yet', {}],
-    ['http.tls.letsencrypt', '', 'not supported yet', { REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE: '/x' }],
+t.test('loadConfig() ignores unknown keys of distribution, and warns', async t => {
+  const text = `
+version: 0.1
+storage: {filesystem: {rootdirectry: /x}, cache: {size: 1}}
+http: {adr: ":5000", tls: {clientca: /ca}, headers: {X-Any: [a]}}
+health: {file: [{file: /a, fil: /b}]}
+middleware: {storage: [{name: redirect, options: {baseurl: "https://x", basurl: y}}]}
+auth: {htpasswd: {realm: r, path: /p, pth: /q}}
+redis: {adrs: [a]}
+proxy: {passwrd: p}
+x-defaults: {}
+`
+  const known =
+    'access, auth, catalog, health, http, log, loglevel, middleware, notifications, policy, proxy, redis, storage, tags, tokenservice, validation, version'
+
+  t.same(warnings(text, { REGISTRY_STORAGE_FILESYSTEM_ROOT: '/x' }), [
+    ...[
+      'storage.filesystem.rootdirectry: found an unknown key, expected "rootdirectory"',
+      'storage.filesystem.root (REGISTRY_STORAGE_FILESYSTEM_ROOT): found an unknown key, expected one of maxthreads, rootdirectory',
+      'storage.cache.size: found an unknown key, expected one of blobdescriptor, blobdescriptorsize, layerinfo',
+      'http.adr: found an unknown key, expected "addr"',
+      'http.tls.clientca: found an unknown key, expected "clientcas"',
+      'health.file[0].fil: found an unknown key, expected "file"',
+      'middleware.storage[0].options.basurl: found an unknown key, expected "baseurl"',
+      'auth.htpasswd.pth: found an unknown key, expected "path"',
+      'redis.adrs: found an unknown key, expected "addrs"',
+      'proxy.passwrd: found an unknown key, expected "password"',
+      `x-defaults: found an unknown key, expected one of ${known}`,
+    ].map(line => `${line}; it is ignored`),
+  ])
+  t.throws(
+    () =>
+      loadConfig({ text: `${minimal}logs: {}\n`, env: {}, drivers: driverSections, unknownKeys: 'problem' }),
+    { message: /logs: found an unknown key, expected "log"/ },
+  )
+})
+
+t.test('loadConfig() refuses unknown keys where ignoring them would do harm', async t => {
+  const cases: readonly (readonly [text: string, path: string, meant: string])[] = [
+    ['acces: []', 'acces', 'access'],
+    ['Access: []', 'Access', 'access'],
+    ['auth: {htpaswd: {realm: r}}', 'auth.htpaswd', 'htpasswd'],
+    [
+      'access: [{principal: anonymous, repository: a, action: pull, actions: pull}]',
+      'access[0].action',
+      'actions',
+    ],
+    ['tokenservice: {expry: 1h}', 'tokenservice.expry', 'expiry'],
+    ['proxy: {ofline: true}', 'proxy.ofline', 'offline'],
+    ['proxy: {upstreams: [{url: "https://x", alow: a}]}', 'proxy.upstreams[0].alow', 'allow'],
+    ['proxy: {cache: {pin: a}}', 'proxy.cache.pin', 'pins'],
+    ['policy: {tags: {imutable: v*}}', 'policy.tags.imutable', 'immutable'],
+    ['notifications: {queue: {maxevent: 1}}', 'notifications.queue.maxevent', 'maxevents'],
+    ['http: {trustedproxy: loopback}', 'http.trustedproxy', 'trustedproxies'],
   ]
-  for (const [path, text, why, env] of cases) {
-    const [problem = '', ...rest] = problems(minimal + text, env)
-    t.ok(problem.startsWith(`${path}: found `) && problem.includes(why), problem)
-    t.same(rest, [])
+  for (const [text, path, meant] of cases)
+    t.same(problems(`${minimal}${text}\n`), [`${path}: found an unknown key, expected "${meant}"`], text)
+})
+
+t.test('loadConfig() refuses keys that disagree', async t => {
+  const cases: readonly (readonly [text: string, path: string, expected: RegExp])[] = [
+    ['auth: token', 'auth.token.service', /a name$/],
+    [
+      'auth: {htpasswd: {realm: r, path: p}, silly: {realm: r, service: s}}',
+      'auth',
+      /one scheme, not silly and/,
+    ],
+    ['http: {tls: {key: /k}}', 'http.tls.certificate', /because there is a key/],
+    ['http: {tls: {clientcas: [/ca]}}', 'http.tls.clientcas', /no TLS without a certificate/],
+    [
+      'http: {tls: {certificate: /c, key: /k, letsencrypt: {cachefile: /x, hosts: [a]}}}',
+      'http.tls.letsencrypt.cachefile',
+      /because there is a certificate/,
+    ],
+    ['http: {tls: {letsencrypt: {cachefile: /x}}}', 'http.tls.letsencrypt.hosts', /the names/],
+    ['http: {tls: {ciphersuites: [TLS_RSA_WITH_RC4_128_SHA]}}', 'http.tls.ciphersuites[0]', /a cipher suite/],
+    ['http: {trustedproxies: [10.0.0.0/33]}', 'http.trustedproxies[0]', /loopback or private/],
+    ['tokenservice: {enabled: true}', 'tokenservice.enabled', /auth\.htpasswd/],
+    ['tokenservice: {path: auth/token}', 'tokenservice.path', /\/auth\/token/],
+    ['tokenservice: {path: "@elsewhere.example/"}', 'tokenservice.path', /\/auth\/token/],
+    ['tokenservice: {path: /v2/}', 'tokenservice.path', /\/auth\/token/],
+    ['tokenservice: {path: /v2/token}', 'tokenservice.path', /\/auth\/token/],
+    [
+      'auth: {token: {service: s, issuer: i, jwks: j, autoredirect: true, autoredirectpath: .example/token}}',
+      'auth.token.autoredirectpath',
+      /\/auth\/token/,
+    ],
+    [
+      'access: [{principal: anonymous, repository: "/(/", actions: pull}]',
+      'access[0].repository[0]',
+      /pattern/,
+    ],
+    [
+      'access: [{principal: anonymous, repository: ["a", "^b$"], actions: pull}]',
+      'access[0].repository[1]',
+      /pattern/,
+    ],
+    [
+      'access: [{principal: anonymous, repository: "/^{user}(/", actions: pull}]',
+      'access[0].repository[0]',
+      /pattern/,
+    ],
+    [
+      'access: [{principal: "cert:/(/", repository: a, actions: pull}]',
+      'access[0].principal[0]',
+      /cert:name/,
+    ],
+    ['access: [{principal: me, repository: a, actions: pull}]', 'access[0].principal', /anonymous/],
+    [
+      'auth: {silly: {realm: r, service: s}}\naccess: [{principal: me, repository: a, actions: pull}]',
+      'access',
+      /auth\.silly decides alone/,
+    ],
+    [
+      'notifications: {endpoints: [{name: a, url: "http://x"}, {name: a, url: "http://y"}]}',
+      'notifications.endpoints[1].name',
+      /another name/,
+    ],
+    ['health: {tcp: [{addr: ":1"}, {addr: ":1"}]}', 'health.tcp[1].addr', /another addr/],
+    ['policy: {repository: {classes: [chart]}}', 'policy.repository.classes[0]', /image, plugin/],
+  ]
+  for (const [text, path, expected] of cases) {
+    const found = problems(`${minimal}${text}\n`)
+    t.ok(found[0]?.startsWith(`${path}: found `), `${text}: ${String(found[0])}`)
+    t.match(found, [expected], text)
   }
+})
+
+t.test('loadConfig() takes rules for callers that somebody can tell apart', async t => {
+  const rule = (principal: string) => `access: [{principal: ${principal}, repository: '*', actions: pull}]\n`
+
+  t.same(problems(`${minimal}${rule('anonymous')}`), [])
+  t.same(problems(`${minimal}${rule('me')}auth: {htpasswd: {realm: r, path: /p}}\n`), [])
+  t.same(
+    problems(`${minimal}${rule('"cert:*"')}http: {tls: {certificate: /c, key: /k, clientcas: /ca}}\n`),
+    [],
+  )
 })
 
 t.test('loadConfig() lets a file say that there is no authentication', async t => {
@@ -145,39 +266,54 @@ t.test('loadConfig() never shows a secret', async t => {
   t.match(lines[0], 'http.secret: found a hidden value, expected a string')
 })
 
-t.test('loadConfig() warns once of each key that has no effect', async t => {
+t.test('loadConfig() warns of each key that has no effect, and says why', async t => {
   const text = `
 version: 0.1
-log: {level: info, reportcaller: true, hooks: [{type: mail}]}
 storage: {inmemory: {}, cache: {blobdescriptor: redis}}
-http: {http2: {disabled: true}, h2c: {enabled: true}, tls: {ciphersuites: [TLS_AES_128_GCM_SHA256]}}
-notifications: {events: {includereferences: true}, endpoints: [{name: a}, {name: b}]}
-redis: {addrs: []}
-health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}}
+http:
+  tls: {minimumtls: tls1.3, ciphersuites: [TLS_AES_128_GCM_SHA256], clientauth: request-client-cert, letsencrypt: {hosts: a}}
+redis: {addrs: [a, b], tls: {rootcas: [/ca]}, dialtimeout: 10ms, adrs: a}
 proxy: {cachewritetimeout: 5m}
-middleware: {storage: [{name: redirect}]}
-policy: {repository: {classes: [image]}}
 `
-  const keys = [
-    ...['log.reportcaller', 'log.hooks', 'storage.cache.blobdescriptor: redis', 'middleware'],
-    ...[
-      'http.tls.ciphersuites',
-      'http.http2',
-      'http.h2c',
-      'notifications',
-      'health',
-      'proxy.cachewritetimeout',
-    ],
-    'policy.repository',
-  ]
 
-  t.same(
-    warnings(text),
-    keys.map(key => `${key} is known but not supported yet and has no effect`),
-  )
-  t.same(warnings(minimal, { REGISTRY_REDIS_ADDRS: '[a]' }), [
-    'redis is known but not supported yet and has no effect',
+  t.same(warnings(text), [
+    'redis.adrs: found an unknown key, expected "addrs"; it is ignored',
+    'storage.cache.blobdescriptor: redis has no effect: it is not supported yet',
+    'redis has no effect: it is not supported yet',
+    'proxy.cachewritetimeout has no effect: a transfer lasts as long as bytes arrive',
+    'http.tls.letsencrypt has no effect: there is no cachefile',
+    'http.tls.clientauth has no effect: there are no clientcas',
+    'http.tls.ciphersuites has no effect: those of tls1.3 cannot be chosen',
   ])
+  t.same(warnings(`${minimal}http: {h2c: {enabled: on}, tls: {certificate: /c, key: /k}}\n`), [
+    'http.h2c has no effect: it is HTTP/2 without TLS, and there is a certificate',
+  ])
+  t.match(problems(`${minimal}redis: {db: one, dialtimeout: soon, password: {a: b}}\n`), [
+    /^redis\.password: found a hidden value/,
+    /^redis\.db: found "one"/,
+    /^redis\.dialtimeout: found "soon"/,
+  ])
+})
+
+t.test('loadConfig() reads http.secret from a file', async t => {
+  const load = (http: string) =>
+    loadConfig({
+      text: `${minimal}http: ${http}\n`,
+      env: {},
+      drivers: driverSections,
+      readFile(path) {
+        if (path !== '/run/secret') throw new Error('ENOENT')
+        return 's3cret\n'
+      },
+    }).config.http.secret
+
+  t.equal(load('{secretfile: /run/secret}'), 's3cret')
+  t.throws(() => load('{secretfile: /run/secret, secret: x}'), {
+    message: /http\.secretfile: found http\.secret/,
+  })
+  t.throws(() => load('{secretfile: /none}'), {
+    message: /http\.secretfile: found "\/none", expected a file that can be read: /,
+  })
 })
 
 t.test('loadConfig() warns of a key that occurs twice', async t => {
@@ -198,7 +334,6 @@ t.test('loadConfig() checks with plain zod schemas of drivers as well', async t 
     'storage.mine.mode: found "c", expected one of a, b',
     /^storage\.mine\.size: found "xx", expected string to have >=3 characters$/,
     'storage.mine.list: found a map, expected a list',
-    'storage.mine.modus: found an unknown key, expected "mode"',
   ])
 })
 

@@ -16,7 +16,14 @@ t.test('loadConfig() applies every default', async t => {
   t.same(warnings, [])
   t.same(config, {
     version: '0.1',
-    log: { level: 'info', formatter: 'text', fields: {}, accesslog: { disabled: false } },
+    log: {
+      level: 'info',
+      formatter: 'text',
+      fields: {},
+      accesslog: { disabled: false, format: 'combined' },
+      reportcaller: false,
+      hooks: [],
+    },
     storage: {
       driver: { name: 'inmemory', parameters: {} },
       delete: { enabled: false },
@@ -25,6 +32,8 @@ t.test('loadConfig() applies every default', async t => {
       maintenance: {
         readonly: { enabled: false },
         uploadpurging: { enabled: true, ageMs: 168 * hour, intervalMs: 24 * hour, dryrun: false },
+        garbagecollect: { enabled: false, untagged: false, intervalMs: 24 * hour, graceMs: hour },
+        scrub: { enabled: false, intervalMs: 168 * hour, rateBytes: 20_000_000 },
       },
       tag: { concurrencylimit: undefined },
     },
@@ -36,13 +45,27 @@ t.test('loadConfig() applies every default', async t => {
       draintimeoutMs: 0,
       headers: {},
       debug: { prometheus: { enabled: false, path: '/metrics' } },
+      http2: { disabled: false },
+      h2c: { enabled: false },
     },
-    proxy: undefined,
+    middleware: { storage: [] },
+    notifications: {
+      includereferences: false,
+      mirror: false,
+      endpoints: [],
+      queue: { maxevents: 100_000 },
+    },
+    health: {
+      storagedriver: { enabled: false, intervalMs: 10_000, threshold: 0 },
+      file: [],
+      http: [],
+      tcp: [],
+    },
     validation: {
       disabled: false,
       manifests: { urls: { allow: [], deny: [] }, indexes: { platforms: 'all', platformlist: [] } },
     },
-    policy: { tags: { immutable: [] } },
+    policy: { classes: [], tags: { immutable: [] } },
     catalog: { maxentries: 1000 },
     tags: { maxtags: 1000 },
   })
@@ -54,7 +77,11 @@ log:
   level: WARN
   formatter: logstash
   fields: {service: registry, port: 5000}
-  accesslog: {disabled: on}
+  accesslog: {disabled: on, format: json}
+  reportcaller: true
+  hooks:
+    - {type: mail, levels: [error, panic], options: {smtp: {addr: "mail:25", username: u, password: p, insecure: on}, from: a@b, to: [c@d]}}
+    - {type: mail, disabled: true}
 storage:
   filesystem: {rootdirectory: /data, maxthreads: 50}
   delete: {enabled: yes}
@@ -64,7 +91,30 @@ storage:
     readonly: {enabled: true}
     uploadpurging: {enabled: false, age: 1h, interval: 30m, dryrun: true}
   tag: {concurrencylimit: 4}
-auth: none
+auth: {token: {realm: "https://auth/token", service: s, issuer: i, jwks: /jwks, signingalgorithms: [ES256]}}
+tokenservice: {enabled: false}
+middleware:
+  storage:
+    - {name: redirect, options: {baseurl: "https://cdn.example/"}}
+    - {name: rewrite, disabled: true}
+    - {name: cloudfront, options: {baseurl: "https://d.example", privatekey: /k, keypairid: K, awsregion: "a, b", updatefrenquency: 1h}}
+notifications:
+  events: {includereferences: true, mirror: true}
+  endpoints:
+    - name: one
+      url: https://hook.example/
+      headers: {Authorization: [Bearer x]}
+      timeout: 1000000000
+      threshold: 3
+      backoff: 2s
+      ignoredmediatypes: [a/b]
+      ignore: {mediatypes: [c/d], actions: [pull]}
+  queue: {directory: /queue, maxevents: 5}
+health:
+  storagedriver: {enabled: true, interval: 1s, threshold: 3}
+  file: [{file: /down, interval: 2s, threshold: 4}]
+  http: [{uri: "http://x/", headers: {A: b}, statuscode: 204, timeout: 3s}]
+  tcp: [{addr: "x:1"}]
 http:
   addr: /run/registry.sock
   net: unix
@@ -74,7 +124,9 @@ http:
   relativeurls: true
   draintimeout: 1m30s
   headers: {X-Content-Type-Options: [nosniff], X-One: one}
-  tls: {certificate: /tls/crt, key: /tls/key, minimumtls: tls1.3, letsencrypt: {hosts: []}}
+  tls: {certificate: /tls/crt, key: /tls/key, minimumtls: tls1.3, clientcas: /ca, letsencrypt: {hosts: []}}
+  http2: {disabled: true}
+  trustedproxies: [loopback, 10.1.0.0/16, "::2"]
   debug: {addr: "localhost:5001", prometheus: {enabled: true, path: numbers}}
 proxy:
   remoteurl: https://registry-1.docker.io
@@ -88,7 +140,7 @@ validation:
   manifests:
     urls: {allow: ['^https://a/'], deny: '^https://b/'}
     indexes: {platforms: List, platformlist: [{architecture: amd64, os: linux}]}
-policy: {tags: {immutable: ['v*', {repository: team/*, tags: ['/^r[0-9]+$/', stable]}]}}
+policy: {repository: {classes: [image]}, tags: {immutable: ['v*', {repository: team/*, tags: ['/^r[0-9]+$/', stable]}]}}
 catalog: {maxentries: 7}
 tags: {maxtags: 8}
 `
@@ -97,14 +149,23 @@ t.test('loadConfig() reads every key', async t => {
   const { config, warnings } = load(everything)
   const { proxy, http, ...rest } = config
 
-  t.same(warnings, ['proxy.cachewritetimeout is known but not supported yet and has no effect'])
+  t.same(warnings, ['proxy.cachewritetimeout has no effect: a transfer lasts as long as bytes arrive'])
   t.same(rest, {
     version: '0.1',
     log: {
       level: 'warn',
       formatter: 'logstash',
       fields: { service: 'registry', port: '5000' },
-      accesslog: { disabled: true },
+      accesslog: { disabled: true, format: 'json' },
+      reportcaller: true,
+      hooks: [
+        {
+          levels: ['error', 'panic'],
+          smtp: { addr: 'mail:25', username: 'u', password: 'p', insecure: true },
+          from: 'a@b',
+          to: ['c@d'],
+        },
+      ],
     },
     storage: {
       driver: { name: 'filesystem', parameters: { rootdirectory: '/data', maxthreads: 50 } },
@@ -114,8 +175,67 @@ t.test('loadConfig() reads every key', async t => {
       maintenance: {
         readonly: { enabled: true },
         uploadpurging: { enabled: false, ageMs: hour, intervalMs: hour / 2, dryrun: true },
+        garbagecollect: { enabled: false, untagged: false, intervalMs: 24 * hour, graceMs: hour },
+        scrub: { enabled: false, intervalMs: 168 * hour, rateBytes: 20_000_000 },
       },
       tag: { concurrencylimit: 4 },
+    },
+    auth: {
+      scheme: 'token',
+      realm: 'https://auth/token',
+      service: 's',
+      issuer: 'i',
+      jwks: '/jwks',
+      autoredirect: false,
+      autoredirectpath: '/auth/token',
+      signingalgorithms: ['ES256'],
+    },
+    middleware: {
+      storage: [
+        { name: 'redirect', baseurl: new URL('https://cdn.example/') },
+        {
+          name: 'cloudfront',
+          baseurl: new URL('https://d.example'),
+          privatekey: '/k',
+          keypairid: 'K',
+          durationMs: hour / 3,
+          ipfilteredby: 'none',
+          awsregion: ['a', 'b'],
+          updatefrequencyMs: hour,
+        },
+      ],
+    },
+    notifications: {
+      includereferences: true,
+      mirror: true,
+      endpoints: [
+        {
+          name: 'one',
+          disabled: false,
+          url: new URL('https://hook.example/'),
+          headers: { Authorization: ['Bearer x'] },
+          timeoutMs: 1000,
+          threshold: 3,
+          backoffMs: 2000,
+          ignore: { mediatypes: ['a/b', 'c/d'], actions: ['pull'] },
+        },
+      ],
+      queue: { directory: '/queue', maxevents: 5 },
+    },
+    health: {
+      storagedriver: { enabled: true, intervalMs: 1000, threshold: 3 },
+      file: [{ file: '/down', intervalMs: 2000, threshold: 4 }],
+      http: [
+        {
+          uri: new URL('http://x/'),
+          headers: { A: ['b'] },
+          statuscode: 204,
+          timeoutMs: 3000,
+          intervalMs: 10_000,
+          threshold: 0,
+        },
+      ],
+      tcp: [{ addr: 'x:1', intervalMs: 10_000, timeoutMs: 10_000, threshold: 0 }],
     },
     validation: {
       disabled: true,
@@ -125,6 +245,7 @@ t.test('loadConfig() reads every key', async t => {
       },
     },
     policy: {
+      classes: ['image'],
       tags: {
         immutable: [{ tags: ['v*'] }, { repository: 'team/*', tags: ['/^r[0-9]+$/', 'stable'] }],
       },
@@ -144,7 +265,18 @@ t.test('loadConfig() reads every key', async t => {
       relativeurls: true,
       draintimeoutMs: 90_000,
       headers: { 'X-Content-Type-Options': ['nosniff'], 'X-One': ['one'] },
-      tls: { certificate: '/tls/crt', key: '/tls/key', minimumtls: 'tls1.3' },
+      tls: {
+        letsencrypt: undefined,
+        certificate: '/tls/crt',
+        key: '/tls/key',
+        minimumtls: 'tls1.3',
+        ciphersuites: [],
+        clientcas: ['/ca'],
+        clientauth: 'require-and-verify-client-cert',
+      },
+      http2: { disabled: true },
+      h2c: { enabled: false },
+      trustedproxies: ['127.0.0.0/8', '::1/128', '10.1.0.0/16', '::2'],
       debug: { addr: 'localhost:5001', prometheus: { enabled: true, path: '/numbers' } },
     },
   )

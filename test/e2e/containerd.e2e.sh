@@ -54,11 +54,11 @@ T
 through() { ctr_ images pull --snapshotter native --hosts-dir "$work/hosts" "$@"; }
 check 'containerd pulls docker.io/library/hub through the mirror' through --all-platforms docker.io/library/hub:latest
 check_equal 'the index came through with its digest' "$(target_of docker.io/library/hub:latest)" "$index"
-check_below 'containerd said whose name it was' 0 "$(logged_in "$mirror_log" HEAD '/v2/library/hub/manifests/latest?ns=docker.io')"
+check_below 'containerd said whose name it was' 0 "$(requests_in "$mirror_log" HEAD '/v2/library/hub/manifests/latest?ns=docker.io')"
 check 'containerd pulls one platform through the mirror' through --platform linux/arm64 docker.io/some/app:1.0
 for blob in "$work"/index/blobs/sha256/*; do
   name=$(basename "$blob")
-  check_below "the mirror fetched ${name:0:12} at most once" "$(logged_in "$sut_log" GET "/v2/library/hub/blobs/sha256:$name")" 2
+  check_below "the mirror fetched ${name:0:12} at most once" "$(requests_in "$sut_log" GET "/v2/library/hub/blobs/sha256:$name")" 2
 done
 forget
 stop "$sut_pid"

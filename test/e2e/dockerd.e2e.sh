@@ -20,12 +20,12 @@ digests_of() { docker_ image inspect --format '{{range .RepoDigests}}{{println .
 
 check 'dockerd pulls docker.io/library/hello through the mirror' docker_ pull -q hello:1.0
 check_equal 'it has the digest that was pushed upstream' "$(digests_of hello:1.0)" "$image"
-check_below 'the mirror was asked for it' 0 "$(logged_in "$mirror_log" GET /v2/library/hello/manifests/)"
+check_below 'the mirror was asked for it' 0 "$(requests_in "$mirror_log" GET /v2/library/hello/manifests/)"
 check 'dockerd pulls its platform of an index through the mirror' docker_ pull -q some/app
 check_equal 'it has the digest of the index' "$(digests_of some/app)" "$index"
 check 'dockerd pulls by digest through the mirror' docker_ pull -q "hello@$image"
 for blob in $(jq -r '.layers[].digest' "$work/image/blobs/sha256/${image#sha256:}"); do
-  check_equal "the mirror fetched ${blob:0:19} once" "$(logged_in "$sut_log" GET "/v2/library/hello/blobs/$blob")" 1
+  check_equal "the mirror fetched ${blob:0:19} once" "$(requests_in "$sut_log" GET "/v2/library/hello/blobs/$blob")" 1
 done
 
 docker_ tag hello:1.0 "$sut_host/team/app:1.0"

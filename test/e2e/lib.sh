@@ -116,7 +116,7 @@ Y
     OTEL_TRACES_EXPORTER=none $command serve "$work/$name.yml" >>"$work/$name.log" 2>&1 &
     pid=$!
     own_pids[$pid]=$name
-    if wait_for 20 answers_or_ended "$pid" "127.0.0.1:$port" && curl -sf "http://127.0.0.1:$port/v2/" >/dev/null; then
+    if wait_for 20 answers_or_ended "$pid" "127.0.0.1:$port" && curl -sf "http://127.0.0.1:$port/" >/dev/null; then
       declare -g "${name}_pid=$pid" "${name}_host=127.0.0.1:$port" "${name}_url=http://127.0.0.1:$port" "${name}_log=$work/$name.log"
       return 0
     fi
@@ -164,7 +164,7 @@ T
 }
 
 answers_or_ended() { # pid, host
-  curl -sf "http://$2/v2/" || ended "$1"
+  curl -sf "http://$2/" || ended "$1" # asks for no credentials, as /v2/ may
 }
 
 # Ends a program of ours with SIGTERM; sets stop_status to its exit status, 137 if it had to be killed after 60 s.
@@ -245,11 +245,6 @@ push_blob() { # registry URL, repository, file, digest (default: its sha256)
   local session
   session=$(start_upload "$1" "$2")
   curl -sf -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' -T "$3" "$session&digest=${4:-$(sha256_of "$3")}"
-}
-
-# How many requests with this method and a path that begins so Entrepôt has logged.
-logged_in() { # log, method, path
-  grep -a -c "http.request.method=$2 .*http.request.uri=\"\?$3" "$1" || true
 }
 
 # How many lines of an access log have this method and a path that begins so.

@@ -195,7 +195,7 @@ onEachDriver(
 
     t.equal(held(world), 'ae')
     t.match(world.evictor.counts, { evictedBytes: 300, evictedCount: 3 })
-    t.same(world.events.at(-1), { kind: 'evicted', content: 'blob', bytes: 100 })
+    t.match(world.events.at(-1), { kind: 'evicted', entry: { kind: 'blob' }, bytes: 100 })
     t.ok(world.events.some(event => event.kind === 'used' && event.bytes === 400))
   },
 )

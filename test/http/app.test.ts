@@ -4,7 +4,7 @@ import { RegistryError } from '../../lib/oci/errors.ts'
 import { StorageError } from '../../lib/storage/driver/driver.ts'
 import { UpstreamError } from '../../lib/upstream/errors.ts'
 import type { Registry } from '../../lib/registry/registry.ts'
-import { codesOf, pushBlob, pushImage, sha256, startApp, type ErrorBody } from '../support/http-client.ts'
+import { codesOf, pushImage, sha256, startApp, type ErrorBody } from '../support/http-client.ts'
 
 /** Everything that reads a manifest fails with `err`. */
 function failing(err: unknown): (local: Registry) => Registry {
@@ -152,41 +152,6 @@ t.test('createApp() asks for the access that each endpoint needs', async t => {
     // A mount asks once more, for the other repository alone: being refused there is no reason to refuse the upload.
     t.same(wants.slice(1), path.includes('&from=') ? ['repository:bar/b:pull'] : [], request)
   }
-})
-
-t.test('createApp() writes one access line per request, without secrets', async t => {
-  const { url, logLines } = await startApp(t, { settings: { accessLog: true } })
-  await pushBlob(url, 'foo', 'x')
-  logLines.length = 0
-
-  const headers = {
-    'User-Agent': 'tester',
-    'X-Request-Id': 'from-proxy-1',
-    'X-Forwarded-For': '192.0.2.7, 10.0.0.1',
-  }
-  await (await fetch(`${url}/v2/foo/blobs/${sha256('x')}?_state=hidden&ns=docker.io`, { headers })).text()
-  await (
-    await fetch(`${url}/v2/foo/blobs/${sha256('y')}`, { headers: { 'X-Request-Id': 'not an id' } })
-  ).text()
-
-  t.equal(logLines.length, 2)
-  const [hit, miss] = logLines
-  t.match(hit, {
-    level: 'info',
-    msg: 'response completed',
-    'http.request.id': 'from-proxy-1',
-    'http.request.method': 'GET',
-    'http.request.host': url.slice('http://'.length),
-    'http.request.remoteaddr': '192.0.2.7',
-    'http.request.useragent': 'tester',
-    'http.response.status': 200,
-    'http.response.written': 1,
-    'http.response.duration': /^\d+ms$/,
-  })
-  t.notMatch(hit?.['http.request.uri'], /hidden/)
-  t.match(hit?.['http.request.uri'], /ns=docker\.io/)
-  t.match(miss, { 'http.response.status': 404, 'http.request.id': /^[0-9a-f-]{36}$/ })
-  t.match(miss?.['http.request.remoteaddr'], /^127\.0\.0\.1:\d+$/)
 })
 
 t.test('createApp() counts requests by endpoint, and bytes of their bodies', async t => {

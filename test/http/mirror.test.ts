@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
 import { startFakeUpstream, type FakeUpstreamOptions } from '../support/fake-upstream.ts'
 import { startMirrorServer } from '../support/server-with.ts'
+import { until } from '../support/until.ts'
 
 const name = 'team/app'
 const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] }
@@ -199,4 +200,24 @@ t.test('metrics count fills, their bytes, hits and misses, and upstream requests
   ]) {
     t.ok(metrics.includes(line), line)
   }
+})
+
+t.test('what is served from the cache is counted in bytes, apart from what was fetched for it', async t => {
+  const { upstream, url, debugUrl } = await start(t)
+  const digest = upstream.addBlob(name, randomBytes(5000))
+  const read = async () => buffer(await get(`${url}/v2/${name}/blobs/${digest}`))
+  const served = async () => {
+    const answer = await fetch(`${debugUrl}/admin/cache/stats`)
+    return ((await answer.json()) as { readonly servedBytes: number }).servedBytes
+  }
+
+  await read()
+  t.equal(await served(), 0)
+
+  // A fill that has all bytes may still be on its way to storage.
+  await until(async () => {
+    await read()
+    return (await served()) > 0
+  })
+  t.equal((await served()) % 5000, 0)
 })

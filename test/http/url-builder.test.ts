@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import t from 'tap'
-import { createUrlBuilder, parseForwarded, type UrlSettings } from '../../lib/http/url-builder.ts'
+import { parseForwarded, parseForwardedElements } from '../../lib/http/forwarded.ts'
+import { createUrlBuilder, type UrlSettings } from '../../lib/http/url-builder.ts'
 import { parseDigest } from '../../lib/oci/digest.ts'
 import { parseRepositoryName } from '../../lib/oci/repository-name.ts'
 import { sha256 } from '../support/http-client.ts'
@@ -58,8 +59,13 @@ t.test('parseForwarded() reads the first element and refuses what is not the gra
   t.equal(parseForwarded('proto'), undefined)
   t.equal(parseForwarded('host="unclosed'), undefined)
   t.equal(parseForwarded(' = '), undefined)
-  t.same(parseForwarded('for=x'), {})
-  t.same(parseForwarded('for=x;'), {})
+  t.same(parseForwarded('for=x'), { for: 'x' })
+  t.same(parseForwarded('for=x;'), { for: 'x' })
   t.same(parseForwarded('Proto=HTTPS;Host="a\\"b"'), { proto: 'https', host: 'a"b' })
   t.same(parseForwarded('host=a.example:80, host=b'), { host: 'a.example:80' })
+  t.same(parseForwardedElements('for="[2001:db8::1]:80";proto=http, for=_x'), [
+    { for: '[2001:db8::1]:80', proto: 'http' },
+    { for: '_x' },
+  ])
+  t.same(parseForwardedElements('for=a, b'), [])
 })

@@ -212,10 +212,10 @@ t.test('Warmer.warm() stops when its reader leaves', async t => {
 })
 
 t.test('Warmer.warm() tells of the bytes on their way', async t => {
+  let ticks = 0
   const { upstream, warmer } = await start(t, {
     clock: { now: () => (ticks += 200), sleep: systemClock.sleep.bind(systemClock) },
   })
-  let ticks = 0
   addImage(upstream, app, 'v1', [1_000_000])
   const request = parseWarmRequest({ images: [`${app}:v1`], platforms: [], referrers: false })
   const done: number[] = []

@@ -121,3 +121,32 @@ t.test('ManifestRules.check() has nothing to say about unknown types', async t =
 
   t.equal(rulesOf().check(content), content)
 })
+
+t.test('ManifestRules.check() takes only the classes that are listed, where some are', async t => {
+  const image = 'application/vnd.oci.image.config.v1+json'
+  const dockerImage = 'application/vnd.docker.container.image.v1+json'
+  const plugin = 'application/vnd.docker.plugin.v1+json'
+  const validation: ValidationConfig = {
+    disabled: true,
+    manifests: { urls: { allow: [], deny: [] }, indexes: { platforms: 'all', platformlist: [] } },
+  }
+  const check = (classes: readonly string[], content: ReturnType<typeof parseManifest>) => () =>
+    createManifestRules(validation, classes).check(content)
+  const withConfig = (mediaType: string, manifestType: string = ociManifest) =>
+    parseManifest(
+      json({ schemaVersion: 2, mediaType: manifestType, config: { mediaType, digest, size: 5 }, layers: [] }),
+    )
+  const denied = (detail: string) => ({ code: 'DENIED', detail })
+
+  t.doesNotThrow(check(['image'], withConfig(image)))
+  t.doesNotThrow(check(['image'], withConfig(dockerImage, dockerManifest)))
+  t.doesNotThrow(check(['image', 'plugin'], withConfig(plugin, dockerManifest)))
+  t.throws(check(['image'], withConfig(plugin)), denied('manifests of class plugin are not allowed'))
+  t.throws(check(['plugin'], withConfig(image)), denied('manifests of class image are not allowed'))
+  t.throws(check(['image'], withConfig('constructor')), denied('unknown manifest class for constructor'))
+  t.throws(check(['image'], withConfig(image, 'application/vnd.example')), { code: 'DENIED' })
+  t.doesNotThrow(check([], withConfig('application/vnd.example.config')))
+  t.doesNotThrow(
+    check(['image'], parseManifest(json({ schemaVersion: 2, mediaType: ociIndex, manifests: [] }))),
+  )
+})

@@ -8,6 +8,8 @@ import { systemClock } from '../../lib/clock.ts'
 import type { CacheAdmin, CachedImage, CachePin, Explanation } from '../../lib/http/admin/cache-admin.ts'
 import { imageFilter } from '../../lib/http/admin/image-filter.ts'
 import { createDebugApp } from '../../lib/http/ops/debug-app.ts'
+import { Health } from '../../lib/http/ops/health.ts'
+import { createReadiness } from '../../lib/http/ops/ready.ts'
 import { createLogger } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import { abortable } from '../../lib/keyed-lock.ts'
@@ -200,10 +202,14 @@ export function createMemoryCache() {
 export async function startAdminApp(t: Test, cache: CacheAdmin | undefined) {
   const logLines: string[] = []
   const write = (line: string) => void logLines.push(line)
+  const metrics = createMetrics()
+  const logger = createLogger({ level: 'info', formatter: 'json', fields: {}, write })
+  const health = new Health({ clock: systemClock, logger, metrics })
   const app = createDebugApp({
-    driver: await openTestDriver(t, 'inmemory'),
-    metrics: createMetrics(),
-    logger: createLogger({ level: 'info', formatter: 'json', fields: {}, write }),
+    health,
+    readiness: createReadiness(health, await openTestDriver(t, 'inmemory')),
+    metrics,
+    logger,
     prometheus: { enabled: false, path: '/metrics' },
     cache,
   })

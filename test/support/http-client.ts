@@ -9,6 +9,7 @@ import type { AccessController } from '../../lib/auth/access-controller.ts'
 import { allowEverything } from '../../lib/auth/none.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createApp, type AppSettings } from '../../lib/http/app.ts'
+import type { AccessLog } from '../../lib/http/middleware/access-log.ts'
 import { createLogger, type LogLevel } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import { mediaTypes } from '../../lib/oci/media-types.ts'
@@ -25,6 +26,8 @@ export interface AppOptions {
   readonly access?: AccessController
   readonly settings?: Partial<AppSettings>
   readonly level?: LogLevel
+  readonly accessLog?: AccessLog
+  readonly isFailing?: () => boolean
   /** Puts something between the application and the local registry. */
   readonly wrap?: (local: Registry) => Registry
 }
@@ -38,7 +41,6 @@ const defaults: AppSettings = {
   headers: {},
   secret: 'a secret for tests',
   readOnly: false,
-  accessLog: false,
   maxTags: 1000,
   maxCatalogEntries: 1000,
 }
@@ -62,6 +64,8 @@ export async function startApp(t: Test, options: AppOptions = {}) {
     }),
     metrics,
     clock: systemClock,
+    accessLog: options.accessLog,
+    isFailing: options.isFailing,
     settings: { ...defaults, ...options.settings },
   })
   const handle = app.callback()
@@ -72,7 +76,7 @@ export async function startApp(t: Test, options: AppOptions = {}) {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, port, server, driver, local, metrics, logLines }
+  return { url: `http://127.0.0.1:${port}`, port, server, driver, stores, local, metrics, logLines }
 }
 
 export type TestApp = Awaited<ReturnType<typeof startApp>>

@@ -15,6 +15,7 @@ export class RecordedIo implements Io {
   readonly stdout = { write: (text: string) => this.#record('stdout', text) }
   readonly stderr = { write: (text: string) => this.#record('stderr', text) }
   readonly writeLog = (line: string): void => this.#record('log', line)
+  readonly writeAccessLog = (line: string): void => this.#record('stdout', line)
   readonly #events = new EventEmitter()
 
   constructor({ env = {}, stdin = '' }: RecordedIoOptions = {}) {

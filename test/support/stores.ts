@@ -17,6 +17,7 @@ import { layout } from '../../lib/storage/layout.ts'
 import { createLinks } from '../../lib/storage/links.ts'
 import { createManifestStore } from '../../lib/storage/manifest-store.ts'
 import { MirroredContent } from '../../lib/storage/mirrored-content.ts'
+import { RecentUses } from '../../lib/storage/recent-uses.ts'
 import { createReferrerIndex } from '../../lib/storage/referrer-index.ts'
 import { createTagStore } from '../../lib/storage/tag-store.ts'
 import { Uploads } from '../../lib/storage/uploads.ts'
@@ -50,7 +51,8 @@ export function createStores(
   const { clock = systemClock, cache = createDescriptorCache(1000) } = options
   const mirroredContent = new MirroredContent({ driver, clock, logger: silent })
   mirroredContent.start()
-  const blobs = createBlobStore({ driver, cache, mirroredContent })
+  const uses = new RecentUses(clock)
+  const blobs = createBlobStore({ driver, cache, mirroredContent, uses })
   const links = createLinks({ driver, cache, mirroredContent })
   const referrers = createReferrerIndex({ driver, blobs })
   return {
@@ -61,7 +63,8 @@ export function createStores(
     mirroredContent,
     referrers,
     tags: createTagStore({ driver, concurrency: 4 }),
-    uploads: new Uploads({ driver, blobs, links, clock }),
+    uploads: new Uploads({ driver, blobs, links, clock, uses }),
+    uses,
   }
 }
 

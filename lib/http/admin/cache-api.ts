@@ -1,6 +1,6 @@
 // The admin API of a mirror, below /admin/cache/ on the debug listener. JSON in and out; what is long comes as lines.
 import type Koa from 'koa'
-import { z } from 'zod'
+import * as z from 'zod'
 import { describeError, type Logger } from '../../log.ts'
 import { errorCodes, RegistryError } from '../../oci/errors.ts'
 import { parseImageReference } from '../../oci/image-reference.ts'

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Middleware } from '../context.ts'
 import { whenClosed } from '../outcome.ts'
+import { provenanceHeader } from '../provenance.ts'
 
 export function measured({
   metrics,
@@ -12,7 +13,7 @@ export function measured({
   readonly clock: Clock
 }): Middleware {
   return (ctx, next) => {
-    const handler = ctx.state.match.name
+    const handler = ctx.state.match.name.replaceAll('-', '_')
     const method = knownMethods.get(ctx.method) ?? 'other'
     metrics.httpInFlight.inc({ handler })
     whenClosed(ctx, clock, ({ status, durationMs, receivedBytes, sentBytes }) => {
@@ -21,6 +22,12 @@ export function measured({
       metrics.httpDuration.observe({ handler, method }, durationMs / 1000)
       metrics.httpReceivedBytes.inc({ handler }, receivedBytes)
       metrics.httpSentBytes.inc({ handler }, sentBytes)
+      metrics.httpRequestSize.observe({ handler }, receivedBytes)
+      metrics.httpResponseSize.observe({ handler }, sentBytes)
+      const provenance = ctx.res.getHeader(provenanceHeader)
+      if (typeof provenance === 'string') {
+        metrics.proxyServedBytes.inc({ outcome: provenance.toLowerCase() }, sentBytes)
+      }
     })
     return next()
   }

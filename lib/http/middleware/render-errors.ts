@@ -1,6 +1,6 @@
 // The only place that writes an error body. Everything below throws; what a RegistryError says goes to the client,
 // anything else is our own failure and tells the client nothing. A client that has left gets no answer at all.
-import { UnauthorizedError } from '../../auth/access-controller.ts'
+import { TooManyAttemptsError, UnauthorizedError } from '../../auth/access-controller.ts'
 import type { Logger } from '../../log.ts'
 import { errorCodes, ReferencesUnknownError, RegistryError } from '../../oci/errors.ts'
 import { TagImmutableError } from '../../registry/tag-policy.ts'
@@ -19,6 +19,7 @@ export function renderErrors({ logger }: { readonly logger: Logger }): Middlewar
       }
       const shown = err instanceof RegistryError ? err : new RegistryError('UNKNOWN', 'Cannot answer request')
       const status = statusOf(shown)
+      ctx.state.failure = shown
       if (shown instanceof UpstreamError)
         logger.warn({ err }, 'cannot answer request: its upstream is in trouble')
       else if (status >= 500 && !(shown instanceof HttpError)) logger.error({ err }, 'cannot answer request')
@@ -61,6 +62,8 @@ function statusOf(err: RegistryError): number {
 function headersOf(err: RegistryError): Readonly<Record<string, string>> {
   if (err instanceof HttpError) return err.headers
   if (err instanceof UnauthorizedError) return { 'WWW-Authenticate': err.challenge }
+  if (err instanceof TooManyAttemptsError)
+    return { 'Retry-After': String(Math.max(1, Math.ceil(err.retryAfterMs / 1000))) }
   if (err instanceof UpstreamError && err.retryAfterMs !== undefined) {
     return { 'Retry-After': String(Math.ceil(err.retryAfterMs / 1000)) }
   }

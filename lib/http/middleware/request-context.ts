@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import { requestContext as logContext } from '../../log.ts'
+import type { ProxyTrust } from '../client-address.ts'
 import { ConnectionSignals } from '../connection-signals.ts'
 import { queryValue, RequestState, type Context, type Middleware } from '../context.ts'
 import type { Router } from '../router.ts'
@@ -11,9 +12,11 @@ const saneId = /^[A-Za-z0-9._:+/=-]{1,128}$/
 
 export function requestContext({
   router,
+  trust,
   clock,
 }: {
   readonly router: Router
+  readonly trust: ProxyTrust
   readonly clock: Clock
 }): Middleware {
   const signals = new ConnectionSignals()
@@ -27,6 +30,7 @@ export function requestContext({
       id,
       startedAtMs: clock.now(),
       match,
+      clientAddress: trust.clientOf(ctx.req),
       connection: signals.of(ctx.req.socket),
     })
     return logContext.run({ requestId: id }, next)

@@ -1,6 +1,6 @@
 // The two paths that tell a client whom it talks to: `/v2/`, where it tries its credentials, and `/`, for probes.
 import { aliveDescription, baseDescription } from '../api/base.ts'
-import { answerEmpty, answerJson, type Context } from '../context.ts'
+import { answerEmpty, type Context } from '../context.ts'
 import type { RegistryEndpoint } from '../endpoint.ts'
 
 export const baseEndpoints: readonly RegistryEndpoint[] = [
@@ -28,5 +28,6 @@ async function answerAlive(ctx: Context): Promise<void> {
 }
 
 async function answerBase(ctx: Context): Promise<void> {
-  answerJson(ctx, {})
+  ctx.set('Content-Type', 'application/json')
+  ctx.body = '{}'
 }

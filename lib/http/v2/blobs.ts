@@ -5,10 +5,16 @@ import type { BlobBody, Registry } from '../../registry/registry.ts'
 import { deleteBlobDescription, getBlobDescription } from '../api/blobs.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
+import type { RequestEvents } from '../events.ts'
 import { setProvenance } from '../provenance.ts'
 import { createBlobSender, sendBlobHead } from '../send-blob.ts'
 
-export function blobEndpoints({ registry }: { readonly registry: Registry }): readonly RepositoryEndpoint[] {
+export interface BlobDeps {
+  readonly registry: Registry
+  readonly events?: RequestEvents | undefined
+}
+
+export function blobEndpoints({ registry, events }: BlobDeps): readonly RepositoryEndpoint[] {
   const send = createBlobSender()
 
   async function get(ctx: Context, { name, argument }: Params): Promise<void> {
@@ -18,10 +24,15 @@ export function blobEndpoints({ registry }: { readonly registry: Registry }): re
     // HEAD asks without opening: on a mirror that must not start a transfer.
     if (ctx.method === 'HEAD') {
       const { size } = await blobs.stat(digest, { signal })
+      events?.blobPulled(ctx, name, { digest, size })
       return sendBlobHead(ctx, digest, size)
     }
-    const body = await blobs.open(digest, { signal })
+    const body = await blobs.open(digest, { signal, client: ctx.state.clientAddress })
     if (isMirror) setProvenance(ctx, { cache: isFetched(body) ? 'MISS' : 'HIT' })
+    if (events !== undefined) {
+      const { size = 0 } = body.kind === 'bytes' ? body : await blobs.stat(digest, { signal })
+      events.blobPulled(ctx, name, { digest, size })
+    }
     await send(ctx, body)
   }
 
@@ -31,6 +42,7 @@ export function blobEndpoints({ registry }: { readonly registry: Registry }): re
     if (blobs.remove === undefined)
       throw new RegistryError('UNSUPPORTED', 'Cannot delete blobs of this registry')
     await blobs.remove(digest, { signal: ctx.state.signal })
+    events?.blobDeleted(ctx, name, digest)
     answerEmpty(ctx, 202)
   }
 

@@ -15,6 +15,7 @@ import {
 import { entityTag, isNotModified } from '../conditional.ts'
 import { answerEmpty, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint } from '../endpoint.ts'
+import type { RequestEvents } from '../events.ts'
 import { HttpError } from '../http-error.ts'
 import { setProvenance } from '../provenance.ts'
 import type { UrlBuilder } from '../url-builder.ts'
@@ -22,20 +23,25 @@ import type { UrlBuilder } from '../url-builder.ts'
 export interface ManifestDeps {
   readonly registry: Registry
   readonly urls: UrlBuilder
+  readonly events?: RequestEvents | undefined
 }
 
-export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly RepositoryEndpoint[] {
+export function manifestEndpoints({ registry, urls, events }: ManifestDeps): readonly RepositoryEndpoint[] {
   async function get(ctx: Context, params: Params): Promise<void> {
     const reference = parseExisting(params)
+    const tag = reference.kind === 'tag' ? reference.tag : undefined
     const { manifests } = registry.repository(params.name)
     const { signal } = ctx.state
     if (ctx.method === 'HEAD') {
       const found = await manifests.stat(reference, { signal })
-      setManifestHeaders(ctx, found, found)
+      const isSent = setManifestHeaders(ctx, found, found)
+      if (isSent) events?.manifestPulled(ctx, params.name, { descriptor: found, tag })
       return
     }
     const found = await manifests.get(reference, { signal })
-    if (setManifestHeaders(ctx, found.descriptor, found)) ctx.body = found.bytes
+    if (!setManifestHeaders(ctx, found.descriptor, found)) return
+    ctx.body = found.bytes
+    events?.manifestPulled(ctx, params.name, { ...found, tag })
   }
 
   async function put(ctx: Context, { name, argument }: Params): Promise<void> {
@@ -45,7 +51,10 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
     const bytes = await readManifest(ctx.req, { signal })
     const { manifests } = registry.repository(name)
     const options = { signal, tags }
-    const { digest, subject } = await manifests.put(bytes, ctx.get('Content-Type'), reference, options)
+    const stored = await manifests.put(bytes, ctx.get('Content-Type'), reference, options)
+    const { digest, subject } = stored
+    const own = reference.kind === 'tag' ? [reference.tag] : []
+    events?.manifestPushed(ctx, name, { descriptor: stored, bytes, tags: new Set([...own, ...tags]) })
     answerEmpty(ctx, 201)
     ctx.set({ Location: urls.manifest(ctx.req, name, digest), 'Docker-Content-Digest': digest })
     // distribution-spec end-7: tells the client that it need not keep a list of referrers itself.
@@ -60,8 +69,13 @@ export function manifestEndpoints({ registry, urls }: ManifestDeps): readonly Re
     if (manifests.remove === undefined || tags.remove === undefined) {
       throw new RegistryError('UNSUPPORTED', 'Cannot delete manifests of this registry')
     }
-    if (reference.kind === 'tag') await tags.remove(reference.tag, { signal })
-    else await manifests.remove(reference.digest, { signal })
+    if (reference.kind === 'tag') {
+      await tags.remove(reference.tag, { signal })
+      events?.tagDeleted(ctx, params.name, reference.tag)
+    } else {
+      const removed = await manifests.remove(reference.digest, { signal })
+      events?.manifestDeleted(ctx, params.name, reference.digest, removed)
+    }
     answerEmpty(ctx, 202)
   }
 

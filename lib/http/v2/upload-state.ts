@@ -2,7 +2,7 @@
 // of an earlier step cannot append in the wrong place. The form is distribution's, so that replicas of both kinds
 // behind one address understand each other's: base64url with padding of HMAC-SHA256(secret, json) followed by json.
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { RegistryError } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/repository-name.ts'
 import type { UploadId } from '../../oci/upload-id.ts'

@@ -26,6 +26,7 @@ import {
 } from '../api/uploads.ts'
 import { answerEmpty, credentialsOf, queryValue, type Context } from '../context.ts'
 import { access, type Params, type RepositoryEndpoint, type Wanted } from '../endpoint.ts'
+import type { RequestEvents } from '../events.ts'
 import { HttpError } from '../http-error.ts'
 import type { Address } from '../router.ts'
 import type { UrlBuilder } from '../url-builder.ts'
@@ -39,11 +40,12 @@ export interface UploadDeps {
   readonly address: Address
   /** Says whether a blob may be mounted from another repository. */
   readonly access: AccessController
+  readonly events?: RequestEvents | undefined
   readonly logger: Logger
 }
 
 export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[] {
-  const { registry, urls, uploadState, logger } = deps
+  const { registry, urls, uploadState, events, logger } = deps
   const startAccess = accessToStart(deps.address)
 
   /** POST: mounts, takes a whole blob, or starts a session. */
@@ -59,7 +61,7 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
     if (digest === undefined) return describe(ctx, name, session, 202)
     try {
       await session.append(ctx.req, 0, { signal, sizeBytes: contentLength(ctx.req) })
-      created(ctx, name, await session.complete(digest, { signal }))
+      pushed(ctx, name, await session.complete(digest, { signal }))
     } catch (err) {
       await session.cancel()
       throw err
@@ -90,7 +92,7 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
     }
     const digest = parseDigest(digestText)
     if (hasBody(ctx.req)) await receive(ctx, params.name, session)
-    created(ctx, params.name, await session.complete(digest, { signal: ctx.state.signal }))
+    pushed(ctx, params.name, await session.complete(digest, { signal: ctx.state.signal }))
   }
 
   async function cancel(ctx: Context, params: Params): Promise<void> {
@@ -142,11 +144,18 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
     const { signal } = ctx.state
     try {
       if (from !== name) await deps.access.authorize(credentialsOf(ctx), [pullFrom(from)], { signal })
-      return await uploads.mount(digest, from, { signal })
+      const mounted = await uploads.mount(digest, from, { signal })
+      events?.blobMounted(ctx, name, mounted, from)
+      return mounted
     } catch (err) {
       if (!(err instanceof RegistryError)) logger.warn({ err }, 'cannot mount blob, taking an upload instead')
       return undefined
     }
+  }
+
+  function pushed(ctx: Context, name: RepositoryName, blob: Descriptor): void {
+    events?.blobPushed(ctx, name, blob)
+    created(ctx, name, blob)
   }
 
   function created(ctx: Context, name: RepositoryName, { digest }: Descriptor): void {
@@ -223,16 +232,17 @@ export function uploadEndpoints(deps: UploadDeps): readonly RepositoryEndpoint[]
 }
 
 /**
- * Mounting also reads from the other repository. Who brings no credentials is asked for such as suffice for both;
- * credentials that suffice for the push alone are good for an upload, see tryMount().
+ * Mounting also reads from the other repository. Who may not push as yet is asked for a token that suffices for both; who
+ * may do no more than push makes an upload, see tryMount().
  */
 function accessToStart(address: Address): (ctx: Context, params: Params) => Wanted {
   return (ctx, params) => {
     const from = sourceOf(ctx, address)
     const own = access.push(ctx, params)
-    return from === undefined || credentialsOf(ctx).authorization !== undefined
-      ? own
-      : [...own, pullFrom(from)]
+    const { authorization, certificate } = credentialsOf(ctx)
+    // What they are good for is looked up; a token says itself what it is for, and a challenge what it has to be for.
+    const areJudgedHere = certificate !== undefined || /^basic /i.test(authorization ?? '')
+    return from === undefined || areJudgedHere ? own : [...own, { ...pullFrom(from), isDispensable: true }]
   }
 }
 

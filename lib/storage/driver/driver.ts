@@ -48,8 +48,12 @@ export interface StorageDriver {
    * A writer for a large file. Its path is private to the writer: content may be seen there before commit() (the
    * layout that we share with distribution has it so), so that callers write to a staging path and then move().
    * `append` goes on after the bytes of an earlier writer that was closed, and is PathNotFoundError without one.
+   * `readBack: false` says that nobody will call readWritten(): no copy has to be kept for it.
    */
-  openWriter(path: StoragePath, options?: CallOptions & { readonly append?: boolean }): Promise<FileWriter>
+  openWriter(
+    path: StoragePath,
+    options?: CallOptions & { readonly append?: boolean; readonly readBack?: boolean },
+  ): Promise<FileWriter>
   /** Direct children as full paths in lexical order of the names. PathNotFoundError (object stores: empty instead). */
   list(path: StoragePath, options?: CallOptions): Promise<readonly StoragePath[]>
   /** Every file below `prefix` (a directory) in lexical order of the paths' components; absent: nothing. */
@@ -58,8 +62,8 @@ export interface StorageDriver {
   move(from: StoragePath, to: StoragePath, options?: CallOptions): Promise<void>
   /** Removes a file or a directory with all below it; absent is fine. */
   remove(path: StoragePath, options?: CallOptions): Promise<void>
-  /** Capability: a URL under which a client may fetch the file itself. */
-  redirectUrl?(path: StoragePath, expiresMs: number): Promise<URL>
+  /** Capability: a URL under which a client may fetch the file itself. `client` is its address, where it is known. */
+  redirectUrl?(path: StoragePath, expiresMs: number, client?: string): Promise<URL>
   close(): Promise<void>
 }
 

@@ -1,6 +1,7 @@
 // What a kind of storage driver brings along: its configuration section, and how one is opened.
 import type { Clock } from '../../clock.ts'
 import type { Section } from '../../config/schema.ts'
+import type { Logger } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { StorageDriver } from './driver.ts'
 
@@ -8,6 +9,10 @@ import type { StorageDriver } from './driver.ts'
 export interface DriverDeps {
   readonly metrics: Metrics
   readonly clock: Clock
+  /** Default: nothing is logged. */
+  readonly logger?: Logger | undefined
+  /** For credentials that are given in the environment; default: empty. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 export interface DriverFactory<C> {

@@ -1,6 +1,6 @@
 // Credentials for a private registry of Amazon ECR: a password for some twelve hours, from GetAuthorizationToken of
 // the AWS SDK, which is loaded when the first one is wanted. ECR Public needs none of this: its anonymous tokens do.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../log.ts'
 import { UpstreamError } from '../errors.ts'

@@ -1,7 +1,7 @@
 // Credentials for Google's registries (gcr.io, *-docker.pkg.dev): an OAuth access token as the password of
 // `oauth2accesstoken`, either of the service account that this machine runs as, from its metadata server, or of one
 // whose key is in a file.
-import { z } from 'zod'
+import * as z from 'zod'
 import { UpstreamError } from '../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { Credentials, CredentialSource } from './credential-source.ts'

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock } from '../../clock.ts'
 import { abortable } from '../../keyed-lock.ts'
 import type { Logger } from '../../log.ts'

@@ -63,6 +63,23 @@ t.test('POST ?mount= without any credentials asks for those that suffice for bot
   t.equal(res.headers.get('www-authenticate'), 'foo:pull foo:push private:pull')
 })
 
+t.test(
+  'POST ?mount= without any credentials is an upload where everybody may push, whatever is there',
+  async t => {
+    const post = await start(t, refusals.denied)
+
+    const [there, absent] = [
+      await post(`mount=${digest}&from=private`, {}, 'public'),
+      await post(`mount=${sha256('absent')}&from=private`, {}, 'public'),
+    ]
+
+    for (const res of [there, absent]) {
+      t.equal(res.status, 202)
+      t.equal(res.headers.get('www-authenticate'), null)
+    }
+  },
+)
+
 t.test('POST ?mount= takes a blob from where the client may read it', async t => {
   const open = await startApp(t)
   await pushBlob(open.url, 'public', 'secret')

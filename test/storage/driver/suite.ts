@@ -19,6 +19,8 @@ export interface Subject {
 export interface Suite {
   /** An empty driver; clears up with t.teardown. */
   open(t: Test): Promise<Subject>
+  /** Whether it is an object store, where a name may be that of a file and of a directory at the same time. */
+  readonly isFlat?: boolean
 }
 
 /** Runs a test named `name` with a driver of its own. */
@@ -35,9 +37,9 @@ export function driverSuite(t: Test, suite: Suite): void {
       await driver.close()
     })
   }
-  testReads(test)
+  testReads(test, suite)
   testWriters(test)
-  testTrees(test)
+  testTrees(test, suite)
 }
 
 /** A path written out in a test, right or wrong. */

@@ -1,7 +1,9 @@
-// Observes how long each call of a driver takes, under the action names that distribution's metrics have. Failed
+// Observes how long each call of a driver takes, under the action names that distribution's metrics have, and tells
+// whoever traces of it. Failed
 // calls count too. walk() is not an action: it takes as long as its caller does.
 import type { Metrics } from '../../../metrics.ts'
 import type { CallOptions } from '../../../oci/descriptor.ts'
+import { storageCalls } from '../../../tracing/channels.ts'
 import type { StorageDriver, StoragePath } from '../driver.ts'
 
 /** `inner`, its calls observed in `metrics.storageAction`. */
@@ -15,7 +17,8 @@ export function measured(inner: StorageDriver, metrics: Metrics): StorageDriver 
     return async call => {
       const stop = timer.startTimer()
       try {
-        return await call()
+        if (!storageCalls.hasSubscribers) return await call()
+        return await storageCalls.tracePromise(call, { driver: name, action })
       } finally {
         stop()
       }

@@ -1,0 +1,96 @@
+// What the keys below `proxy` mean (keys.ts). Credentials and freshness have the same keys in several places.
+import type { KeyTable } from './keys.ts'
+
+const credentials: KeyTable = {
+  username: 'User name at the upstream.',
+  password: 'Password there.',
+  usernamefile: 'File with the user name.',
+  passwordfile: 'File with the password; read again when it changes.',
+  'exec.command': 'Program that prints credentials, as Docker credential helpers do.',
+  'exec.lifetime': 'How long they are used; asked for once if left out.',
+  ecr: 'Tokens of Amazon ECR.',
+  'ecr.region': 'Region, if the URL does not tell it.',
+  'ecr.accesskeyid': 'Access key; else that of the environment.',
+  'ecr.secretaccesskey': 'Its secret.',
+  'ecr.endpoint': 'Another URL of the service.',
+  google: 'Tokens of Google Artifact Registry.',
+  'google.keyfile': 'Key file of a service account; else that of the machine.',
+}
+
+const freshness: KeyTable = {
+  tagttl: 'How long a tag is served unasked; 0s: always asked.',
+  tags: 'Rules for some tags; the first that matches decides.',
+  'tags[].match': 'Pattern of tags.',
+  'tags[].ttl': 'Instead of tagttl; immutable: never asked again.',
+  revalidate: 'Whether an expired tag waits for the upstream (first) or is served meanwhile (background).',
+  deleted: 'Whether a tag that the upstream deleted is gone (pass) or served (serve).',
+  negativettl: 'How long "not found" is repeated.',
+  patience: 'How long a client waits for the upstream while there is a copy.',
+  minage: 'How old a new digest must be before it is served.',
+  'minage.age': 'The age.',
+  'minage.audit': 'Whether it is only logged.',
+  'minage.except': 'Patterns of tags that this is not for.',
+}
+
+const standard: KeyTable = {
+  tagttl: [String(freshness['tagttl']), '1m'],
+  revalidate: [String(freshness['revalidate']), 'first'],
+  deleted: [String(freshness['deleted']), 'pass'],
+  negativettl: [String(freshness['negativettl']), '30s'],
+  patience: [String(freshness['patience']), '1s'],
+}
+
+export const proxyKeys: KeyTable = {
+  'proxy.remoteurl': 'URL of the one registry that is mirrored; or use upstreams.',
+  ...below('proxy.', credentials),
+  'proxy.ttl': 'Mirrored content that nobody asked for so long is removed. Without it, kept.',
+  'proxy.cachewritetimeout': 'No effect: a transfer lasts as long as bytes arrive.',
+  'proxy.offline': ['Whether no upstream is asked.', false],
+  'proxy.open': ['Whether any public registry is mirrored that a client names.', false],
+  'proxy.reserved': 'Patterns of repositories that are for pushes alone.',
+  'proxy.upstreams': 'The registries that are mirrored.',
+  'proxy.upstreams[].name': 'First component of repository names; else the host.',
+  'proxy.upstreams[].url': 'Its URL.',
+  'proxy.upstreams[].urls': 'More of them, in order of preference.',
+  'proxy.upstreams[].default': 'Whether names without a registry mean it; Docker Hub does if left out.',
+  'proxy.upstreams[].hosts': 'More hosts that it goes by.',
+  'proxy.upstreams[].virtualhosts': 'Host headers under which this registry is that upstream.',
+  'proxy.upstreams[].prefixes': 'More first components of repository names.',
+  ...below('proxy.upstreams[].', credentials),
+  'proxy.upstreams[].credentials': 'Credentials for some repositories; the longest prefix counts.',
+  'proxy.upstreams[].credentials[].prefix': 'What the names begin with.',
+  ...below('proxy.upstreams[].credentials[].', credentials),
+  'proxy.upstreams[].allow': 'Patterns of repositories there; without any, what is not denied is allowed.',
+  'proxy.upstreams[].deny': 'Patterns of repositories that are refused.',
+  'proxy.upstreams[].limits.requests': 'Requests at a time.',
+  'proxy.upstreams[].limits.queue': 'Requests that wait.',
+  'proxy.upstreams[].limits.bytespersecond': 'Bytes a second.',
+  'proxy.upstreams[].limits.retries': 'Tries after the first.',
+  'proxy.upstreams[].timeouts.connect': 'Until a connection is made.',
+  'proxy.upstreams[].timeouts.headers': 'Until an answer begins.',
+  'proxy.upstreams[].timeouts.idle': 'Between two pieces of an answer.',
+  'proxy.upstreams[].tls.ca': 'PEM file of who signs its certificate.',
+  'proxy.upstreams[].tls.certificate': 'PEM file of the certificate that it is shown.',
+  'proxy.upstreams[].tls.key': 'PEM file of the key of that.',
+  'proxy.upstreams[].tls.skipverify': ['Whether its certificate is not checked.', false],
+  'proxy.upstreams[].httpproxy': 'HTTP proxy on the way there.',
+  'proxy.upstreams[].trustedhosts': 'Hosts that it may lead to although their addresses are private.',
+  ...below('proxy.upstreams[].', freshness),
+  'proxy.cache.maxsize': 'The most that mirrored content may take; without it there is no limit.',
+  'proxy.cache.highwatermark': ['Share of maxsize above which content is removed.', '95%'],
+  'proxy.cache.lowwatermark': ['Share of it that is left then.', '85%'],
+  'proxy.cache.unused': 'As proxy.ttl, which it wins over.',
+  'proxy.cache.pins': 'Patterns repository[:tag] of what is never removed.',
+  'proxy.cache.warm': 'Images that are fetched before somebody asks.',
+  'proxy.cache.warm[].images': 'The images.',
+  'proxy.cache.warm[].platforms': 'os/architecture[/variant], or all; else that of this machine.',
+  'proxy.cache.warm[].referrers': ['Whether signatures and the like are fetched, too.', false],
+  'proxy.cache.warm[].interval': ['Time between two looks.', '6h'],
+  ...below('proxy.cache.', { ...freshness, ...standard }),
+  'proxy.cache.minage.audit': ['Whether it is only logged.', false],
+  'proxy.upstreams[].minage.audit': ['Whether it is only logged.', false],
+}
+
+function below(prefix: string, table: KeyTable): KeyTable {
+  return Object.fromEntries(Object.entries(table).map(([key, value]) => [prefix + key, value]))
+}
