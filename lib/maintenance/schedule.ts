@@ -1,5 +1,6 @@
-// Work that is done over and over in the background: first after a random delay of up to an hour, or an interval, so that replicas which start together
-// do not do it together, then at intervals. One run at a time; a failed one is logged, and the next comes as usual.
+// Work that is done over and over in the background: first after a random delay of up to an hour, or an interval, so that
+// replicas which start together do not do it together, then at intervals. One run at a time; a failed one is logged, and
+// the next comes as usual.
 import type { Clock } from '../clock.ts'
 import { formatDuration } from '../config/units.ts'
 import type { Logger } from '../log.ts'
