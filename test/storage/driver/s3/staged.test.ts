@@ -18,7 +18,7 @@ async function open(t: Test) {
   const driver = new S3Driver(config, { clock: systemClock })
   const { endpoint, region, credentials, isPathStyle: forcePathStyle } = config
   if (endpoint === undefined || credentials === undefined) throw new TypeError('no server of our own')
-  const client = new S3Client({ endpoint, region, credentials, forcePathStyle })
+  const client = new S3Client({ endpoint, region, credentials: { ...credentials }, forcePathStyle })
   t.teardown(async () => {
     client.destroy()
     await driver.close()
